@@ -25,7 +25,8 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Networks that know the same of it share a line."""
-    from livedream.control.catalogue import class_names, described_layers
+    from livedream.control.catalogue import described_layers
+    from livedream.dream.networks.file_notes import class_names
     from livedream.dream.networks.registry import registry
     from livedream.dream.networks.words import mentions, nearest, vocabulary
     from livedream.dream.objectives.value import image_class, kind

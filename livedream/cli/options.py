@@ -73,37 +73,17 @@ def add_parameter(
 
 
 def settings_of(args: argparse.Namespace, defaults: DreamSettings | None = None) -> DreamSettings:
-    """The settings that the options ask for, over `defaults`. Raises SettingsError.
-
-    A prompt may choose its network, which then counts as one of the options.
-    """
+    """The settings that the options ask for, over `defaults`. Raises SettingsError."""
     base = defaults or DreamSettings()
     if args.settings_from:
         base = settings_from_file(args.settings_from)
         if not getattr(args, "quiet", False):
             _note_what_moved(args)
-    base = _with_words_network(args, base)
     found = {p.name: getattr(args, p.name, None) for p in declared(DreamSettings)}
     given = {name: value for name, value in found.items() if value is not None}
     for name in goes_with(given):
         given.setdefault(name, "")
     return dataclasses.replace(base, **given)
-
-
-def _with_words_network(args: argparse.Namespace, base: DreamSettings) -> DreamSettings:
-    """`base` with the network that its prompt chooses; that of a prompt in the options is named
-    there.  None is chosen where somebody names one, or what it has to dream besides."""
-    from livedream.control.catalogue import network_for
-
-    if base.prompt and base.network == network_for(base.prompt):
-        base = base.replace(network="")  # nobody named it
-    named = (args.network, args.weights, args.objective, getattr(args, "curves", None))
-    if base.network or base.weights or any(one is not None for one in named):
-        return base
-    if args.prompt is None:
-        return base.replace(network=network_for(base.prompt))
-    args.network = network_for(args.prompt) or None
-    return base
 
 
 def given_of(args: argparse.Namespace, *kinds: type) -> tuple[str, ...]:

@@ -4,34 +4,30 @@ dreamnet's files say it themselves; for the others `livedream layers NAME` is as
 of its own, once they are looked at.
 """
 
-import json
 import logging
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from livedream.core.errors import NetworkError, ObjectiveError, RegionError, reason
 from livedream.core.settings import DreamSettings
 from livedream.core.suggest import closest
 from livedream.core.supervisor import start_thread
 from livedream.dream.networks.classes import find_class, no_rows
+from livedream.dream.networks.file_notes import class_names, file_notes
 from livedream.dream.networks.registry import (
     DEFAULT_NETWORK,
     DREAMNET,
-    METADATA_KEY,
-    WORDS_NETWORK,
     NetworkSpec,
     find_spec,
     registry,
 )
-from livedream.dream.networks.words import imagenet_classes, layer_of, vocabulary
-from livedream.dream.objectives.prompt import as_written, parse_prompt
+from livedream.dream.networks.words import layer_of, vocabulary
+from livedream.dream.objectives.prompt import as_written, network_for, parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
@@ -139,7 +135,7 @@ def own_objective(network: str) -> str:
     spec = registry().get(network or DEFAULT_NETWORK)
     if spec is None or spec.objective or spec.builder != DREAMNET:
         return spec.objective if spec else ""
-    return str(_file_says(spec).notes.get("default_objective", ""))
+    return str(file_notes(spec).notes.get("default_objective", ""))
 
 
 def own_objective_of(settings: DreamSettings) -> Callable[[str], str]:
@@ -191,28 +187,18 @@ def check_objective(
     """
     spec = None if own_weights else find_spec(network or DEFAULT_NETWORK)
 
-    def check(objective: Objective) -> None:
+    def check(spec: NetworkSpec | None, objective: Objective) -> None:
         _check_terms(
             spec, objective, live=live, flow=flow, painted=painted, files=files, fetch=fetch
         )
 
     if text:
-        check(parse_objective(text))
+        check(spec, parse_objective(text))
     if prompt.strip():
+        if not (network or own_weights):
+            spec = find_spec(network_for(prompt) or DEFAULT_NETWORK)
         with as_written(prompt):
-            check(parse_prompt(prompt))
-
-
-def network_for(prompt: str) -> str:
-    """The network in whose dreams words are recognised best; empty, which is the default one,
-    where it does not know all of them or is not here, and for what is no prompt."""
-    try:
-        targets = [term.target for term in parse_prompt(prompt).terms]
-        known = vocabulary(class_names(find_spec(WORDS_NETWORK)))
-    except (ObjectiveError, NetworkError):  # a prompt's is said where it is dreamed
-        return ""
-    all_known = all(isinstance(one, KindTarget) and one.word in known for one in targets)
-    return WORDS_NETWORK if all_known else ""
+            check(spec, parse_prompt(prompt))
 
 
 def objective_check(
@@ -250,13 +236,6 @@ def _check_terms(
             raise ObjectiveError(str(error), text=text, position=place) from error
 
 
-def class_names(spec: NetworkSpec) -> tuple[str, ...]:
-    """A network's classes in order, without loading it; empty where only its labels say them."""
-    if spec.builder == DREAMNET:
-        return tuple(map(str, _file_says(spec).notes.get("classes", ())))
-    return imagenet_classes() if spec.weights.endswith("IMAGENET1K_V1") else ()
-
-
 def _check_guide(path: str, *, live: bool) -> None:
     try:
         if is_film(path):
@@ -288,7 +267,7 @@ def _check_target(spec: NetworkSpec, target: Target) -> None:
         return
     if spec.builder != DREAMNET:
         return
-    said = _file_says(spec)
+    said = file_notes(spec)
     if isinstance(target, ClassTarget):
         classes = class_names(spec)
         try:
@@ -328,45 +307,12 @@ def _readable_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
 
 def _dreamnet_layers(spec: NetworkSpec) -> tuple[LayerCard, ...]:
     """From the file's own account of itself."""
-    said = _file_says(spec).notes
+    said = file_notes(spec).notes
     notes = dict(said.get("layers", {}))
     return tuple(
         LayerCard(str(one["name"]), int(one["channels"]), str(notes.get(one["name"], "")))
         for one in said.get("config", {}).get("layers", ())
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _FileSays:
-    """notes: layers, classes, default objective, licence.  inner: modules that have weights."""
-
-    notes: dict[str, Any]
-    inner: frozenset[str]
-
-
-def _file_says(spec: NetworkSpec) -> _FileSays:
-    """What a weights file of ours or the user's says of itself; its tensors stay on the disk.
-
-    Raises NetworkError when it is gone or damaged.
-    """
-    return _read_file(spec.file_path, spec.sha256)
-
-
-@cache
-def _read_file(path: Path, sha256: str | None) -> _FileSays:
-    """sha256: another file of that name is read again."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            notes = json.loads((opened.metadata() or {}).get(METADATA_KEY, "{}"))
-            if not isinstance(notes, dict):
-                raise ValueError(f"says of itself {str(notes)[:40]!r}")
-            parts = [name.lower().split(".")[:-1] for name in opened.keys()]  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise NetworkError(f"weights {path}: cannot be read ({reason(error)})") from error
-    join = lambda a, b: f"{a}.{b}"  # noqa: E731
-    return _FileSays(notes, frozenset(name for one in parts for name in accumulate(one, join)))
 
 
 def _asked_layers(name: str) -> tuple[LayerCard, ...]:

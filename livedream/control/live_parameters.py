@@ -21,7 +21,7 @@ from livedream.core.listeners import Listeners
 from livedream.core.parameters import Parameter, declared
 from livedream.core.settings import DREAMED, DreamSettings
 from livedream.core.snapshot import Snapshot
-from livedream.dream.objectives.prompt import dreamed, parse_prompt
+from livedream.dream.objectives.prompt import dreamed, dreaming_network, parse_prompt
 from livedream.dream.objectives.text import parse_objective
 from livedream.region.painting import Painting
 from livedream.region.text import parse_region
@@ -92,7 +92,8 @@ class LiveParameters:
             **vars(grade),
             **vars(show or ShowSettings()),
         }
-        self._values = dict(self._targets)
+        # The network here is the one that dreams, which a prompt may have chosen; not its target.
+        self._values = {**self._targets, "network": _dreaming(self._targets)}
         self._ramps: dict[str, tuple[Ramp, Callable[[float], Any]]] = {}  # value by share
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
@@ -101,6 +102,7 @@ class LiveParameters:
         self._changing = threading.Lock()  # one change after the other; before the other lock
         self._lock = threading.Lock()
         self.painting = Painting()
+        dream = dream.replace(network=self._values["network"])
         self._last = Snapshot(clock(), dream, grade, painted=self.painting.painted)
 
     @property
@@ -116,6 +118,13 @@ class LiveParameters:
         """Of every live parameter."""
         with self._lock:
             return {name: self._targets[name] for name in self._declared}
+
+    @property
+    def dreaming(self) -> str:
+        """The network that dreams, or is to: the one that is named, or that the prompt chooses;
+        empty for the default one."""
+        network: str = self._values["network"]
+        return network
 
     def unit(self, name: str) -> float:
         """The target as a slider's place, 0 to 1."""
@@ -148,13 +157,17 @@ class LiveParameters:
                 raise SettingsError(f"{what}: must be at least 0 (got {time_s})")
         checked = self._read(values)
         with self._changing:
-            other = self._complete(checked)
+            self._complete(checked)
             self._check_together(checked)  # may read files: the loop's snapshot does not wait
+            network = self._values["network"]
+            if not checked.keys().isdisjoint(DREAMED):
+                network = _dreaming({**self._targets, **checked})
             with self._lock:
                 change = Change(checked, origin, self._clock(), ramp_s, seconds)
                 self._advance(change.time_s)
+                other = network != self._values["network"]
                 if other:
-                    self._start_fade(change)
+                    self._start_fade(change, network)
                 for name, value in checked.items():
                     self._aim(name, value, change)
                 if not other and "prompt" in checked:
@@ -233,14 +246,13 @@ class LiveParameters:
     def _read(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self._parameter(name).read(value) for name, value in values.items()}
 
-    def _complete(self, checked: dict[str, Any]) -> bool:
-        """Add what a change of network or objective clears. Returns whether the network changes."""
-        other = checked.get("network", self._targets["network"]) != self._targets["network"]
-        if other:  # the layers of one network mean nothing to another
+    def _complete(self, checked: dict[str, Any]) -> None:
+        """Add what a change of network or objective clears."""
+        if checked.get("network", self._targets["network"]) != self._targets["network"]:
+            # The layers of one network mean nothing to another.
             checked.setdefault("objective", "")
         if "objective" in checked:  # which says more exactly what is wanted
             checked.setdefault("prompt", "")
-        return bool(other)
 
     def _check_together(self, checked: Mapping[str, Any]) -> None:
         """What single checks cannot see: texts with a grammar, layers that a network lacks."""
@@ -264,12 +276,12 @@ class LiveParameters:
         except NetworkError as error:
             raise SettingsError(f"network: {error}") from error
 
-    def _start_fade(self, change: Change) -> None:
+    def _start_fade(self, change: Change, network: str) -> None:
         """When another network is to dream, what dreamed until now fades out."""
         ramp, before = self._ramp("network", change), self._fade
         if ramp.share(change.time_s) >= 1.0:
             self._fade = None
-        elif before is not None and before.network == change.targets["network"]:
+        elif before is not None and before.network == network:
             back = ramp.back_from(before.ramp)
             self._fade = _Fade(self._values["network"], self._dreamed(self._values), back)
         elif before is None or before.ramp.share(change.time_s) > 0.5:
@@ -278,7 +290,9 @@ class LiveParameters:
             self._fade = replace(before, ramp=ramp)
         self._ramps.pop("objective", None)
         for name in DREAMED:
-            self._targets[name] = self._values[name] = change.targets[name]
+            self._targets[name] = change.targets.get(name, self._targets[name])
+            self._values[name] = self._targets[name]
+        self._values["network"] = network
 
     def _ramp(self, name: str, change: Change) -> Ramp:
         constant_s = self._declared[name].ramp_s if change.ramp_s is None else change.ramp_s
@@ -289,7 +303,7 @@ class LiveParameters:
 
     def _aim(self, name: str, value: Any, change: Change) -> None:
         self._targets[name] = value
-        if name in ("objective", "prompt"):
+        if name in DREAMED:
             return
         self._ramps.pop(name, None)
         start = self._values[name]
@@ -323,7 +337,7 @@ class LiveParameters:
             self._values[name] = self._targets[name]
 
     def _dreamed(self, values: Mapping[str, Any]) -> str:
-        own = self._own_objective(self._targets["network"])
+        own = self._own_objective(self._values["network"])
         return dreamed(values["prompt"], values["objective"], own)
 
     def _advance(self, now_s: float) -> None:
@@ -362,6 +376,10 @@ def _rebuilt(last: T, values: Mapping[str, Any]) -> T:
     """Settings of these values; the last ones where nothing has changed."""
     wanted = {name: values[name] for name in vars(last)}
     return last if wanted == vars(last) else type(last)(**wanted)
+
+
+def _dreaming(values: Mapping[str, Any]) -> str:
+    return dreaming_network(values["network"], values["prompt"], values["weights"])
 
 
 def check_grammar(network: str, objective: str, prompt: str) -> None:

@@ -40,9 +40,10 @@ from livedream.dream.headroom import with_headroom
 from livedream.dream.level import Figure, LevelledDream, Shaping, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
+from livedream.dream.networks.registry import DEFAULT_NETWORK
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.moving_guides import MovingGuides
-from livedream.dream.objectives.prompt import as_written, dreamed
+from livedream.dream.objectives.prompt import as_written, dreamed, dreaming_network
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import Term
 from livedream.dream.octaves import weight_of
@@ -95,8 +96,9 @@ class Dreamer:
     """Dreams frames one after the other.
 
     settings: see `DreamSettings`.  network, objective: loaded ones to use instead of those the
-    settings name.  wait_for_compile: a dream waits for what is compiled for a new size or
-    objective, as every dream has to that shall come out the same again; a live show's does not.
+    settings name, or their prompt chooses.  wait_for_compile: a dream waits for what is compiled
+    for a new size or objective, as every dream has to that shall come out the same again; a live
+    show's does not.
     pictures: the live sources of a show's masks and guides; None: there are none.
     `start_s`: the film's time, or the show's, where that of the frames begins: masks and guides
     that move go by it.  `warm_up_s`: for films, whose frames can wait: the first frame of every
@@ -116,6 +118,7 @@ class Dreamer:
     _sky: Clouds
     _guides: MovingGuides
     _settings: DreamSettings
+    _given: bool  # whether the network is one that the settings do not ask for
 
     def __init__(
         self,
@@ -607,6 +610,8 @@ class Dreamer:
         """
         if plan is not None:
             settings = plan.applied(settings)
+        if not self._given:
+            settings = settings.replace(network=_dreaming(settings))
         given = network is not None or objective is not None
         if given or _loaded_for(settings) != _loaded_for(self._settings):
             self._load(settings, network, objective)
@@ -642,7 +647,9 @@ class Dreamer:
         self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
     ) -> None:
         """Make everything that the settings name; nothing is changed when that fails."""
-        device = choose_device(settings.device)
+        name, device = _dreaming(settings), choose_device(settings.device)
+        given = network is not None and network.name != (name or DEFAULT_NETWORK)
+        settings = settings if given else settings.replace(network=name)
         network = network or network_of(settings)
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
@@ -657,7 +664,7 @@ class Dreamer:
         self._guides = guides
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks
-        self._settings, self.device, self.dtype = settings, device, dtype
+        self._settings, self._given, self.device, self.dtype = settings, given, device, dtype
         self.transfers = Transfers(device)
         self._sky = Clouds()
         self.network, self.objective, self.ascent = network, objective, ascent
@@ -672,6 +679,10 @@ def _dreamed(settings: DreamSettings, own: str) -> str:
     return dreamed(settings.prompt, settings.objective, own)
 
 
+def _dreaming(settings: DreamSettings) -> str:
+    return dreaming_network(settings.network, settings.prompt, settings.weights)
+
+
 def _loaded_for(settings: DreamSettings) -> tuple[str, ...]:
     """What a change of needs another network, or the network elsewhere."""
     own = settings.network, settings.weights, settings.preprocess, settings.labels
@@ -679,9 +690,9 @@ def _loaded_for(settings: DreamSettings) -> tuple[str, ...]:
 
 
 def network_of(settings: DreamSettings) -> Network:
-    """The network that the settings name, with its weights."""
+    """The network that the settings name, or their prompt chooses, with its weights."""
     return load_network(
-        settings.network or None,
+        _dreaming(settings) or None,
         weights=Path(settings.weights) if settings.weights else None,
         preprocess=settings.preprocess or None,
         labels=Path(settings.labels) if settings.labels else None,

@@ -13,6 +13,7 @@ from livedream.core.supervisor import start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.dreamers import DreamerPool
+from livedream.dream.objectives.prompt import network_for
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +131,8 @@ class LiveDreamerPool(DreamerPool):
             self._failed.add(name)
             self.notes["network"] = f"{name}: {reason(error)}"
             last = self._last.settings
-            kept = {"network": last.network, "objective": last.objective, "prompt": last.prompt}
+            named = "" if last.network == network_for(last.prompt) else last.network
+            kept = {"network": named, "objective": last.objective, "prompt": last.prompt}
             self.refused(name, kept)
         finally:
             self._loading.discard(name)

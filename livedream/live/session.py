@@ -153,7 +153,7 @@ class Session(Closeable):
 
     def _refused(self, network: str, kept: Mapping[str, str]) -> None:
         """What is shown as dreamed is what is dreamed."""
-        if self.parameters.target("network") == network:
+        if self.parameters.dreaming == network:
             self.parameters.apply(kept, origin=TAKEN_BACK, ramp_s=0.0)
 
     def _wait_for_source(self) -> Opened:

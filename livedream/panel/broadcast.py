@@ -72,7 +72,8 @@ class Broadcaster:
         """Parameters have other targets; never blocks."""
         with self._lock:
             self._changed.update(change.targets)
-            self._restate = self._restate or "network" in change.targets
+            # A prompt may choose the network.
+            self._restate |= not change.targets.keys().isdisjoint(("network", "prompt"))
 
     def wall_changed(self, values: Mapping[str, Any], origin: str) -> None:
         """The window's displays are set otherwise, or others; never blocks."""

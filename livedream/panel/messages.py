@@ -226,6 +226,7 @@ class MessageHandler:
             "modulators": [one.as_dict() for one in show.modulation.modulators],
             "learning": self.learner.learning if self.learner else None,
             "network": network,
+            "dreaming": self.parameters.dreaming or DEFAULT_NETWORK,
             "mark": card.mark if card else "",
             "masks": [str(Leaf("mask", (str(path),))) for path in kept_files()],
             "layers": [asdict(one) for one in self.catalogue.layers(network)],

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from livedream.core.errors import ObjectiveError
-from livedream.dream.networks.words import is_name
-from livedream.dream.objectives.value import Objective, kind
+from livedream.core.errors import NetworkError, ObjectiveError
+from livedream.dream.networks.file_notes import class_names
+from livedream.dream.networks.registry import WORDS_NETWORK, find_spec
+from livedream.dream.networks.words import is_name, vocabulary
+from livedream.dream.objectives.value import KindTarget, Objective, kind
 from livedream.region.text import RegionParser
 from livedream.region.value import Region
 
@@ -132,6 +134,24 @@ def dreamed(prompt: str, objective: str, own: str) -> str:
     Raises ObjectiveError.
     """
     return str(parse_prompt(prompt)) if prompt.strip() else objective or own
+
+
+def dreaming_network(network: str, prompt: str, weights: str = "") -> str:
+    """Who dreams by these settings: the network that is named; where none is and the user has no
+    weights of their own, the one for the prompt; empty for the default one."""
+    return network if network or weights or not prompt.strip() else network_for(prompt)
+
+
+def network_for(prompt: str) -> str:
+    """The network in whose dreams words are recognised best; empty, which is the default one,
+    where it does not know all of them or is not here, and for what is no prompt."""
+    try:
+        targets = [term.target for term in parse_prompt(prompt).terms]
+        known = vocabulary(class_names(find_spec(WORDS_NETWORK)))
+    except (ObjectiveError, NetworkError):  # a prompt's is said where it is dreamed
+        return ""
+    all_known = all(isinstance(one, KindTarget) and one.word in known for one in targets)
+    return WORDS_NETWORK if all_known else ""
 
 
 def _words(text: str) -> list[_Word]:

@@ -96,7 +96,7 @@ export class Motifs {
     const same = this.state && this.state.network === state.network && this.state.layers.length === state.layers.length;
     this.state = state;
     for (const chip of this.networks.children) chip.setAttribute("aria-pressed", String(chip.dataset.network === state.network));
-    if (same) return;
+    if (same) { if (this.prompt) this.drawMix(); return; }
     this.layer = null; this.pictures.clear();
     this.layers.replaceChildren(...state.layers.map((layer) => this.card(layer.name, layer.note, `${state.network}/${layer.name}`,
       make("button", { class: "open", type: "button", onclick: () => this.open(layer) }, `${layer.channels} channels`))));
@@ -159,7 +159,7 @@ export class Motifs {
           onclick: () => this.set(write(this.terms().filter((_, other) => other !== index))) }, "×"))));
       (terms ?? []).forEach((term, index) => this.tell(index, term.weight));
     }
-    if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, this.prompt ? `The prompt “${this.prompt}” is dreamed; what is chosen here takes its place.` : "This objective is more than a sum of layers: edit it as text below."));
+    if (!terms) this.mix.replaceChildren(make("p", { class: "help" }, this.prompt ? `The prompt “${this.prompt}” is dreamed${this.state && this.state.dreaming !== this.state.network ? ` by ${this.state.dreaming}` : ""}; what is chosen here takes its place.` : "This objective is more than a sum of layers: edit it as text below."));
     this.mark();
   }
 

@@ -135,51 +135,6 @@ def test_a_range_is_said_in_words() -> None:
     assert Parameter("x", bool, True, "").wanted() == "yes or no"
 
 
-@pytest.mark.parametrize(
-    ("words", "network"),
-    [
-        (["--prompt", "elephants at the seashore"], "dreamnet-things"),
-        (["--prompt", "monarch -dog"], "dreamnet-things"),
-        (["--prompt", "castle"], ""),
-        (["--prompt", "elephants and castles"], ""),
-        (["--prompt", "nosuchthing"], ""),
-        (["--prompt", "???"], ""),
-        (["--prompt", "elephant", "--network", "dreamnet"], "dreamnet"),
-        (["--prompt", "elephant", "--weights", "own.safetensors"], ""),
-        (["--objective", "eyes"], ""),
-        (["--prompt", "elephant", "--objective", "eyes"], ""),
-        (["--prompt", "elephant", "--curves", "moves.txt"], ""),
-    ],
-)
-def test_words_are_dreamed_by_the_network_that_draws_them_best(
-    words: list[str], network: str
-) -> None:
-    args = build_parser().parse_args(["render", "a.mp4", *words, "-o", "b.mp4"])
-    assert settings_of(args).network == network
-
-
-def test_a_network_that_a_prompt_chose_goes_with_the_prompt(tmp_path: Path) -> None:
-    def found(*words: str, began: DreamSettings) -> tuple[DreamSettings, tuple[str, ...]]:
-        path = tmp_path / "settings.json"
-        path.write_text(began.to_json())
-        line = ["render", "a.mp4", "-o", "b.mp4", "--settings-from", str(path), *words]
-        args = build_parser().parse_args(line)
-        return settings_of(args), given_of(args, DreamSettings)
-
-    chosen = DreamSettings(network="dreamnet-things", prompt="monarch")
-    assert found(began=chosen) == (chosen, ())
-    castle, _ = found("--prompt", "castle", began=chosen)
-    assert (castle.network, castle.prompt) == ("", "castle")
-    eyes, _ = found("--objective", "eyes", began=chosen)
-    assert (eyes.network, eyes.objective, eyes.prompt) == ("", "eyes", "")
-    # As if it were named: no preset changes it, and what the other network dreamed is left.
-    lion, given = found("--prompt", "lion", began=DreamSettings(objective="eyes"))
-    assert (lion.network, lion.objective, lion.prompt) == ("dreamnet-things", "", "lion")
-    assert set(given) == {"network", "objective", "prompt"}
-    birds, _ = found("--prompt", "goose", began=DreamSettings(network="dreamnet-birds"))
-    assert birds.network == "dreamnet-birds"
-
-
 def test_a_value_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
     parse = build_parser().parse_args
     assert parse(["zoom", "noise", "--drift", "-0.05,0"]).drift == (-0.05, 0.0)

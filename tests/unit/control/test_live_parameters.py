@@ -231,6 +231,36 @@ def test_a_network_alone_brings_its_own_objective(parameters: LiveParameters) ->
     assert parameters.snapshot().dream.objective == ""
 
 
+def test_a_prompt_brings_the_network_that_draws_it_and_takes_it_away(
+    parameters: LiveParameters, time: Time
+) -> None:
+    def dreamed() -> tuple[str, str, str]:
+        time.now += 60.0
+        now = parameters.snapshot().dream
+        return now.network, now.objective, now.prompt
+
+    parameters.set("objective", "eyes")
+    parameters.set("prompt", "elephant")
+    half = parameters.snapshot(time.now + 1.0)
+    assert half.previous is not None
+    assert (half.previous.network, half.previous.objective) == ("", "eyes")
+    assert half.dream.network == parameters.dreaming == "dreamnet-things"
+    assert dreamed() == ("dreamnet-things", "eyes", "elephant")
+    assert parameters.target("network") == ""
+    parameters.set("strength", 20.0)
+    parameters.set("prompt", "monarch")
+    assert parameters.snapshot().previous is None  # the same network: its objective glides
+    assert dreamed() == ("dreamnet-things", "eyes", "monarch")
+    parameters.set("objective", "faces")  # one of dreamnet's layers
+    assert dreamed() == ("", "faces", "")
+    parameters.set("prompt", "monarch")
+    parameters.set("prompt", "")
+    assert dreamed() == ("", "faces", "")
+    parameters.apply({"network": "dreamnet-birds", "prompt": "eagle"}, ramp_s=0.0)
+    parameters.set("prompt", "elephant")
+    assert dreamed()[0] == "dreamnet-birds"  # it was named
+
+
 def test_modulators_add_up_on_top_and_are_held_to_the_range(parameters: LiveParameters) -> None:
     parameters.modulate("mix", "lfo", -0.25)
     parameters.modulate("mix", "bass", -0.25)

@@ -4,8 +4,8 @@ from importlib import resources
 
 import pytest
 
-from livedream.control.catalogue import class_names
 from livedream.core.errors import NetworkError
+from livedream.dream.networks.file_notes import class_names
 from livedream.dream.networks.registry import find_spec
 from livedream.dream.networks.words import (
     imagenet_classes,

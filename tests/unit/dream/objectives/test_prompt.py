@@ -9,7 +9,7 @@ from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.place_terms import KindPart
-from livedream.dream.objectives.prompt import as_written, dreamed, parse_prompt
+from livedream.dream.objectives.prompt import as_written, dreamed, dreaming_network, parse_prompt
 from livedream.dream.objectives.terms import LayerPart
 from livedream.dream.objectives.text import parse_objective
 
@@ -135,3 +135,43 @@ def test_a_word_that_no_class_has_is_the_layer_of_that_name() -> None:
         check_objective("", "", "mosaics")
     with pytest.raises(ObjectiveError, match="no word 'mosaic'"):
         check_objective("dreamnet-birds", "", "mosaic")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen"),
+    [
+        ("elephants at the seashore", "dreamnet-things"),
+        ("monarch -dog, lion@left", "dreamnet-things"),
+        ("castle", ""),
+        ("elephants and castles", ""),
+        ("nosuchthing", ""),
+        ("???", ""),
+        (" ", ""),
+    ],
+)
+def test_words_are_dreamed_by_the_network_that_draws_them_best(prompt: str, chosen: str) -> None:
+    assert dreaming_network("", prompt) == chosen
+    assert dreaming_network("dreamnet", prompt) == "dreamnet"
+    assert dreaming_network("", prompt, weights="own.safetensors") == ""
+
+
+def test_a_network_that_a_prompt_chose_goes_with_the_prompt() -> None:
+    settings = DreamSettings(prompt="elephant", device="cpu", engine="torch")
+    dreamer = Dreamer(settings)
+    assert (dreamer.network.name, dreamer.settings.network) == ("dreamnet-things",) * 2
+    loaded = dreamer.network
+    dreamer.adopt(settings.replace(prompt="monarch"))
+    assert dreamer.network is loaded
+    for name in ("castle", ""):
+        dreamer.adopt(settings.replace(prompt=name, objective="eyes"))
+        assert (dreamer.network.name, dreamer.settings.network) == ("dreamnet", "")
+
+
+def test_a_network_that_is_given_dreams_every_prompt() -> None:
+    given = load_network("dreamnet")
+    settings = DreamSettings(prompt="elephant", device="cpu", engine="torch")
+    dreamer = Dreamer(settings, given)
+    dreamer.adopt(settings.replace(prompt="monarch"))
+    assert dreamer.network is given
+    shared = Dreamer(settings, load_network("dreamnet-things"))
+    assert shared.settings.network == "dreamnet-things"
