@@ -1,9 +1,10 @@
 """How well a network's classes are seen in its dreams: ``python scripts/measure_words.py --help``.
 
-Classes are drawn by a seed among ImageNet's that the network has, each is dreamed as a still out of
-clouds, and judges, classifiers of ImageNet in torchvision's layouts, say what they see. Printed of
-each judge as a line of JSON: in how many dreams the class is among its first five, and its median
-rank. A judge that taught the network says which of two ways is better, not how good either is.
+Classes are drawn by a seed among ImageNet's that the network has, each is dreamed out of noise in
+its colours, as `livedream image noise --prompt` does or as a film of the noise, and judges,
+classifiers of ImageNet in torchvision's layouts, say what they see. Printed of each judge as a line
+of JSON: in how many dreams the class is among its first five, and its median rank. A judge that
+taught the network says which of two ways is better, not how good either is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -24,15 +26,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dreamnet_training.teachers import LOGITS, Teacher, load_teacher
 
-from livedream.core.frame import Picture
+from livedream.core.defaults import ROUNDS, STILL_FROM_NOISE
+from livedream.core.frame import Frame, Picture
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network, load_network
+from livedream.dream.networks.palettes import palette_of
 from livedream.dream.networks.words import among_imagenet
-from livedream.jobs.image import dreamed
-from livedream.learn.album import clouds
+from livedream.jobs.image import dreamed, soft_noise
 
 JUDGED_PX = 256
+FRAME_S = Fraction(1, 30)
 COLUMNS = 8
 
 
@@ -61,6 +65,12 @@ def rank(judge: Teacher, dream: Picture, number: int) -> int:
     return int((seen > seen[number]).sum()) + 1
 
 
+def film_end(dreamer: Dreamer, noise: Picture, count: int) -> Picture:
+    """The last of so many frames, all of them the same noise."""
+    *_, last = dreamer.frames(Frame(noise, at, FRAME_S, at) for at in range(count))
+    return last.rgb
+
+
 def sheet(dreams: Sequence[Picture], names: Sequence[str]) -> Picture:
     """All of them in rows, each with its name."""
     tiles = []
@@ -82,10 +92,14 @@ def arguments_of() -> argparse.Namespace:
     add("--objective", default="class:{}", help="{} is the class's number")
     add("--count", type=int, default=20)
     add("--seed", type=int, default=3)
-    add("--size", type=int, default=256, help="side of the stills in pixels")
-    add("--rounds", type=int, default=24)
-    add("--strength", type=float, default=24.0)
-    add("--motif", type=float, default=DreamSettings().motif)
+    add("--size", type=int, default=256, help="side of the dreams in pixels")
+    add("--rounds", type=int, default=ROUNDS, help="of a still")
+    add("--film", type=int, default=0, metavar="FRAMES", help="the last frame of such a film")
+    add(
+        "--strength",
+        type=float,
+        help="default: livedream's, of stills out of noise or films",
+    )
     add("--sheet", type=Path, help="a picture of all dreams")
     return parser.parse_args()
 
@@ -99,14 +113,18 @@ def main() -> None:
         classes = drawn(network, asked.count, asked.seed)
     except ValueError as error:
         sys.exit(str(error))
-    starts = clouds(len(classes), asked.size, asked.size, np.random.default_rng(asked.seed + 1))
+    settings = DreamSettings() if asked.film else STILL_FROM_NOISE
+    if asked.strength is not None:
+        settings = settings.replace(strength=asked.strength)
     dreams = []
-    for number, start in zip(classes, starts, strict=True):
-        settings = DreamSettings(
-            objective=asked.objective.format(number), strength=asked.strength, motif=asked.motif
-        )
-        picture = (start.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-        dreams.append(dreamed(Dreamer(settings, network), picture, asked.rounds))
+    for seed, (number, imagenet) in enumerate(classes.items()):
+        objective = asked.objective.format(number)
+        dreamer = Dreamer(settings.replace(objective=objective, seed=1), network)
+        noise = soft_noise(asked.size, asked.size, seed, palette_of([[imagenet]]))
+        if asked.film:
+            dreams.append(film_end(dreamer, noise, asked.film))
+        else:
+            dreams.append(dreamed(dreamer, noise, asked.rounds))
     for path, judge in zip(asked.judge, judges, strict=True):
         ranks = [rank(judge, dream, at) for dream, at in zip(dreams, classes.values(), strict=True)]
         first = sum(place <= 5 for place in ranks)

@@ -109,12 +109,16 @@ def main() -> None:
     if asked.start:
         training.load_state_dict(torch.load(asked.start, weights_only=True))
 
+    def keep() -> None:
+        torch.save(training.state_dict(), asked.work / "checkpoint.pt")
+
     def seen(progress: Progress) -> None:
         print(json.dumps({"gone": round(progress.gone, 4), "steps": progress.steps,
                           "loss": round(progress.loss, 4)}), flush=True)  # fmt: skip
-        torch.save(training.state_dict(), asked.work / "checkpoint.pt")
+        keep()
 
     training.run(lessons, random, seen)
+    keep()
     plain, attacked = accuracy(training, unseen)
     print(json.dumps({"recognised": plain, "recognised when attacked": attacked}), flush=True)
     said = {
