@@ -28,7 +28,7 @@ from dreamnet_training.teachers import LOGITS, Teacher, load_teacher
 
 from livedream.core.defaults import ROUNDS, STILL_FROM_NOISE
 from livedream.core.frame import Frame, Picture
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import WARM_UP, DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.networks.palettes import palette_of
@@ -66,7 +66,8 @@ def rank(judge: Teacher, dream: Picture, number: int) -> int:
 
 
 def film_end(dreamer: Dreamer, noise: Picture, count: int) -> Picture:
-    """The last of so many frames, all of them the same noise."""
+    """The last of so many frames, all of them the same noise, as of a film's scene."""
+    dreamer.warm_up_s = WARM_UP.default
     *_, last = dreamer.frames(Frame(noise, at, FRAME_S, at) for at in range(count))
     return last.rgb
 

@@ -9,8 +9,8 @@ import math
 from typing import Final
 
 from livedream.core.settings import DreamSettings
+from livedream.dream.networks.registry import motif_px
 
-_MOTIF_PX: Final = 103  # heuristic, by eye: a network's motifs at one size
 _MOST: Final = 16
 _SCALES: Final = (1.05, 4.0)  # what octave_scale may be
 # Heuristic: how the finer octaves of large dreams weigh.
@@ -27,7 +27,9 @@ def octaves_of(settings: DreamSettings, size: tuple[int, int]) -> tuple[int, flo
     a nearer one would cost more and bring nothing.
     """
     scale = settings.octave_scale
-    larger = settings.motif * min(size) / _MOTIF_PX  # than the motifs of the picture's own octave
+    larger = (
+        settings.motif * min(size) / motif_px(settings.network)
+    )  # than the motifs of the picture's own octave
     if settings.octaves or larger <= 1.0:
         return max(1, settings.octaves), scale
     apart = max(1.0, round(4 * math.log(larger) / math.log(scale)) / 4)

@@ -20,6 +20,7 @@ from livedream.core.user_folders import own_folder, read_toml_files, toml_table
 DEFAULT_NETWORK: Final = "dreamnet"  # what dreams when none is named
 WORDS_NETWORK: Final = "dreamnet-things"  # whose classes are best recognised in its dreams
 DREAMNET: Final = "dreamnet"  # the builder of all that have its architecture
+MOTIF_PX: Final = 103  # heuristic, by eye: of most networks
 METADATA_KEY: Final = "livedream"  # of a JSON object in a safetensors file's metadata
 
 
@@ -37,6 +38,7 @@ class NetworkSpec:
     file, sha256: weights in the models folder, or the user's where it is the user's `own`.
     size_mb: of the weights, 10^6 bytes.
     preprocess: see `Preprocessing.parse`.  minimum_size: px, of the picture's shorter side.
+    motif_px: how large its largest motifs are at one size of the picture, by eye.
     aliases: the field's layer names, to ours.
     """
 
@@ -46,6 +48,7 @@ class NetworkSpec:
     licence: str
     minimum_size: int
     size_mb: float
+    motif_px: int = MOTIF_PX
     preprocess: str = ""
     objective: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -101,6 +104,12 @@ def shipped_networks() -> Mapping[str, NetworkSpec]:
         tables = tomllib.load(file)
     shared = tables.get("aliases", {})
     return {name: _spec(name, table, shared) for name, table in tables["networks"].items()}
+
+
+def motif_px(name: str) -> int:
+    """`NetworkSpec.motif_px` of a network by name, the usual one where nobody has said another."""
+    spec = shipped_networks().get(name)
+    return spec.motif_px if spec else MOTIF_PX
 
 
 def find_spec(name: str) -> NetworkSpec:

@@ -62,6 +62,15 @@ def test_motifs_no_larger_than_the_finest_octave_s_need_no_other(dreamnet: Netwo
     assert heights(dreamnet, (1280, 720), motif=0.28)[0] == pytest.approx(360, rel=0.05)
 
 
+def test_a_network_of_small_motifs_dreams_coarser_octaves() -> None:
+    settings = DreamSettings(motif=0.5, octave_scale=1.4)
+    usual = Plan.at((640, 360), settings)
+    small = Plan.at((640, 360), settings.replace(network="dreamnet-things"))
+    assert 360 / small.octave_scale ** (small.octaves - 1) == pytest.approx(50 / 0.5, rel=0.05)
+    assert 360 / usual.octave_scale ** (usual.octaves - 1) == pytest.approx(103 / 0.5, rel=0.05)
+    assert Plan.at((640, 360), settings.replace(network="nosuch")) == usual
+
+
 def test_a_number_of_octaves_holds_at_every_size(dreamnet: Network) -> None:
     for size in ((320, 180), (1920, 1080)):
         found = ascent(dreamnet, octaves=3, octave_scale=1.5, motif=1.0).octave_sizes(*size)
