@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from livedream.core.errors import NetworkError, ObjectiveError
 from livedream.dream.networks.file_notes import class_names
-from livedream.dream.networks.registry import WORDS_NETWORK, find_spec
+from livedream.dream.networks.registry import WORDS_NETWORK, shipped_networks
 from livedream.dream.networks.words import is_name, vocabulary
 from livedream.dream.objectives.value import KindTarget, Objective, kind
 from livedream.region.text import RegionParser
@@ -142,12 +142,13 @@ def dreaming_network(network: str, prompt: str, weights: str = "") -> str:
     return network if network or weights or not prompt.strip() else network_for(prompt)
 
 
+@lru_cache(maxsize=64)  # asked with every frame
 def network_for(prompt: str) -> str:
     """The network in whose dreams words are recognised best; empty, which is the default one,
     where it does not know all of them or is not here, and for what is no prompt."""
     try:
         targets = [term.target for term in parse_prompt(prompt).terms]
-        known = vocabulary(class_names(find_spec(WORDS_NETWORK)))
+        known = vocabulary(class_names(shipped_networks()[WORDS_NETWORK]))
     except (ObjectiveError, NetworkError):  # a prompt's is said where it is dreamed
         return ""
     all_known = all(isinstance(one, KindTarget) and one.word in known for one in targets)

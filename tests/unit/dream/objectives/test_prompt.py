@@ -6,10 +6,17 @@ from livedream.control.catalogue import check_objective
 from livedream.core.errors import ObjectiveError
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
+from livedream.dream.networks import registry
 from livedream.dream.networks.network import load_network
 from livedream.dream.objectives.binding import bind
 from livedream.dream.objectives.place_terms import KindPart
-from livedream.dream.objectives.prompt import as_written, dreamed, dreaming_network, parse_prompt
+from livedream.dream.objectives.prompt import (
+    as_written,
+    dreamed,
+    dreaming_network,
+    network_for,
+    parse_prompt,
+)
 from livedream.dream.objectives.terms import LayerPart
 from livedream.dream.objectives.text import parse_objective
 
@@ -153,6 +160,18 @@ def test_words_are_dreamed_by_the_network_that_draws_them_best(prompt: str, chos
     assert dreaming_network("", prompt) == chosen
     assert dreaming_network("dreamnet", prompt) == "dreamnet"
     assert dreaming_network("", prompt, weights="own.safetensors") == ""
+
+
+def test_a_prompts_network_is_found_once_and_without_the_users_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the user's networks were read")
+
+    monkeypatch.setattr(registry, "own_networks", read)
+    network_for.cache_clear()
+    assert [network_for("elephants and a lion") for _ in range(3)] == ["dreamnet-things"] * 3
+    assert network_for.cache_info().misses == 1
 
 
 def test_a_network_that_a_prompt_chose_goes_with_the_prompt() -> None:
