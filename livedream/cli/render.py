@@ -184,17 +184,15 @@ def check_jobs(jobs: "list[RenderJob]", beside: Mapping[str, Path] = _NOTHING) -
 
 
 def with_dreamers(jobs: "list[RenderJob]") -> "Iterator[tuple[RenderJob, Dreamer]]":
-    """Each job with a dreamer of its own, which share a network."""
+    """Each job with a dreamer, which they share in turn, and with it the network."""
+    from livedream.core.prefetch import StageTimer
     from livedream.dream.dreamer import Dreamer
 
     dreamer: Dreamer | None = None
     for job in jobs:
-        moved = job.automation is not None or job.replay is not None  # the one before was, too
-        dreamer = Dreamer(
-            job.settings,
-            None if dreamer is None else dreamer.network,
-            None if dreamer is None or moved else dreamer.objective,
-        )
+        dreamer = dreamer or Dreamer(job.settings)
+        dreamer.adopt(job.settings)  # automation or a show may have moved them
+        dreamer.timer = StageTimer()
         yield job, dreamer
 
 

@@ -40,7 +40,6 @@ from livedream.dream.headroom import with_headroom
 from livedream.dream.level import Figure, LevelledDream, Shaping, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
-from livedream.dream.networks.registry import DEFAULT_NETWORK
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.moving_guides import MovingGuides
 from livedream.dream.objectives.prompt import as_written, dreamed, dreaming_network
@@ -96,7 +95,8 @@ class Dreamer:
     """Dreams frames one after the other.
 
     settings: see `DreamSettings`.  network, objective: loaded ones to use instead of those the
-    settings name, or their prompt chooses.  wait_for_compile: a dream waits for what is compiled
+    settings name, or their prompt chooses; such a network dreams every prompt, until `adopt` gets
+    another or settings that name another.  wait_for_compile: a dream waits for what is compiled
     for a new size or objective, as every dream has to that shall come out the same again; a live
     show's does not.
     pictures: the live sources of a show's masks and guides; None: there are none.
@@ -118,7 +118,7 @@ class Dreamer:
     _sky: Clouds
     _guides: MovingGuides
     _settings: DreamSettings
-    _given: bool  # whether the network is one that the settings do not ask for
+    network_given: bool = False  # to `Dreamer` or `adopt`, loaded
 
     def __init__(
         self,
@@ -140,7 +140,9 @@ class Dreamer:
         self._faults = FaultLog(_log, "the dream")
         self.timer = StageTimer()
         self.planes = PlaneReader(pictures)
-        self._load(settings or DreamSettings(), network, objective)
+        settings = settings or DreamSettings()
+        given = network is not None
+        self._load(settings if given else _resolved(settings), network, objective, given=given)
 
     def frames(self, source: Iterable[Frame]) -> Iterator[Frame]:
         """The dreamed frames of `source`, in order."""
@@ -610,11 +612,14 @@ class Dreamer:
         """
         if plan is not None:
             settings = plan.applied(settings)
-        if not self._given:
-            settings = settings.replace(network=_dreaming(settings))
-        given = network is not None or objective is not None
-        if given or _loaded_for(settings) != _loaded_for(self._settings):
-            self._load(settings, network, objective)
+        loaded = network is not None or objective is not None
+        if self.network_given and _named(settings) == _named(self._settings):
+            network = network or self.network
+        given = network is not None
+        if not given:
+            settings = _resolved(settings)
+        if loaded or _loaded_for(settings) != _loaded_for(self._settings):
+            self._load(settings, network, objective, given=given)
         else:
             wanted = None
             own = self.network.default_objective
@@ -625,7 +630,7 @@ class Dreamer:
             if self.ascent.adopt(settings, wanted):
                 self._settings, self._wanted = settings, regions
             else:
-                self._load(settings, self.network, None)
+                self._load(settings, self.network, None, given=given)
         self._size = None if plan is None else plan.size
 
     def _wanted_of(self, settings: DreamSettings, terms: Sequence[Term]) -> Wanted | None:
@@ -644,12 +649,14 @@ class Dreamer:
         self.planes.rate = other.planes.rate
 
     def _load(
-        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None
-    ) -> None:
-        """Make everything that the settings name; nothing is changed when that fails."""
-        name, device = _dreaming(settings), choose_device(settings.device)
-        given = network is not None and network.name != (name or DEFAULT_NETWORK)
-        settings = settings if given else settings.replace(network=name)
+        self, settings: DreamSettings, network: Network | None, objective: BoundObjective | None,
+        *, given: bool,
+    ) -> None:  # fmt: skip
+        """Make everything that the settings name; nothing is changed when that fails.
+
+        given: whether the network is a caller's, and not the one that the settings name.
+        """
+        device = choose_device(settings.device)
         network = network or network_of(settings)
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
@@ -664,7 +671,8 @@ class Dreamer:
         self._guides = guides
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks
-        self._settings, self._given, self.device, self.dtype = settings, given, device, dtype
+        self._settings, self.network_given = settings, given
+        self.device, self.dtype = device, dtype
         self.transfers = Transfers(device)
         self._sky = Clouds()
         self.network, self.objective, self.ascent = network, objective, ascent
@@ -683,10 +691,19 @@ def _dreaming(settings: DreamSettings) -> str:
     return dreaming_network(settings.network, settings.prompt, settings.weights)
 
 
+def _resolved(settings: DreamSettings) -> DreamSettings:
+    """With the network named that their prompt chooses."""
+    network = _dreaming(settings)
+    return settings if network == settings.network else settings.replace(network=network)
+
+
+def _named(settings: DreamSettings) -> tuple[str, ...]:
+    return settings.network, settings.weights, settings.preprocess, settings.labels
+
+
 def _loaded_for(settings: DreamSettings) -> tuple[str, ...]:
     """What a change of needs another network, or the network elsewhere."""
-    own = settings.network, settings.weights, settings.preprocess, settings.labels
-    return *own, settings.device, settings.precision
+    return *_named(settings), settings.device, settings.precision
 
 
 def network_of(settings: DreamSettings) -> Network:

@@ -1,31 +1,23 @@
 """`livedream render` with several films."""
 
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from livedream.cli.render import with_dreamers
-from livedream.control.automation import Automation
+from livedream.core.settings import DreamSettings
 from livedream.jobs.render import RenderJob
 
 
-@pytest.mark.parametrize(
-    ("more", "shared"),
-    [({}, "strokes"), ({"automation": Automation()}, None), ({"replay": Path("show.jsonl")}, None)],
-)
-def test_an_objective_that_may_have_been_moved_is_not_handed_on(
-    more: dict[str, Any], shared: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[tuple[object, ...]] = []
-
-    class Made:
-        network, objective = "dreamnet", "strokes"
-
-        def __init__(self, settings: object, *loaded: object) -> None:
-            given.append(loaded)
-
-    monkeypatch.setattr("livedream.dream.dreamer.Dreamer", Made)
-    jobs = [RenderJob(source=name, output=Path(name), **more) for name in ("a.mp4", "b.mp4")]
-    assert [job for job, _ in with_dreamers(jobs)] == jobs
-    assert given == [(None, None), ("dreamnet", shared)]
+def test_films_share_a_network_whatever_has_moved_the_one_before() -> None:
+    settings = DreamSettings(prompt="elephant", device="cpu", engine="torch")
+    names = ("a.mp4", "b.mp4", "c.mp4")
+    jobs = [RenderJob(source=name, output=Path(name), settings=settings) for name in names]
+    networks, timers = [], []
+    for _, dreamer in with_dreamers(jobs):
+        asked = settings.replace(network="dreamnet-things")
+        assert (dreamer.settings, dreamer.network_given) == (asked, False)
+        networks.append(dreamer.network)
+        timers.append(dreamer.timer)
+        dreamer.adopt(settings.replace(prompt="elephant and monarch", strength=3.0))
+    assert len(networks) == len(jobs)
+    assert all(network is networks[0] for network in networks)
+    assert len(set(map(id, timers))) == len(jobs)  # each film has figures of its own

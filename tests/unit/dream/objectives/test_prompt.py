@@ -186,11 +186,27 @@ def test_a_network_that_a_prompt_chose_goes_with_the_prompt() -> None:
         assert (dreamer.network.name, dreamer.settings.network) == ("dreamnet", "")
 
 
-def test_a_network_that_is_given_dreams_every_prompt() -> None:
-    given = load_network("dreamnet")
+def test_a_network_that_is_given_dreams_every_prompt_until_another_is_named() -> None:
+    given = load_network("dreamnet", random_seed=3)
+    settings = DreamSettings(device="cpu", engine="torch")
+    for prompt in ("", "castle", "elephant"):
+        dreamer = Dreamer(settings.replace(prompt=prompt), given)
+        for after in ("castle", "elephant", ""):
+            dreamer.adopt(settings.replace(prompt=after))
+            assert dreamer.network is given
+        dreamer.adopt(settings.replace(precision="fp32", prompt="elephant"))  # loaded anew
+        assert dreamer.network is given
+    dreamer.adopt(settings.replace(network="dreamnet-birds", prompt="eagle"))
+    assert dreamer.network.name == "dreamnet-birds"
+    dreamer.adopt(settings.replace(prompt="elephant"))
+    assert dreamer.network.name == "dreamnet-things"
+
+
+def test_a_network_that_is_given_later_dreams_every_prompt_too() -> None:
+    given = load_network("dreamnet", random_seed=3)
     settings = DreamSettings(prompt="elephant", device="cpu", engine="torch")
-    dreamer = Dreamer(settings, given)
+    dreamer = Dreamer(settings)
+    dreamer.adopt(settings, network=given)
+    dreamer.adopt(settings)
     dreamer.adopt(settings.replace(prompt="monarch"))
     assert dreamer.network is given
-    shared = Dreamer(settings, load_network("dreamnet-things"))
-    assert shared.settings.network == "dreamnet-things"
