@@ -190,7 +190,8 @@ class Automation:
 class FilmTimeline:
     """Parameters at the time of each frame; times must not go back.
 
-    settings: those without automation.  rate: frames per second.
+    settings: those without automation.  rate: frames per second.  network_given: see
+    `LiveParameters`.
     """
 
     def __init__(
@@ -198,6 +199,8 @@ class FilmTimeline:
         automation: Automation,
         settings: DreamSettings,
         rate: Fraction,
+        *,
+        network_given: bool = False,
     ) -> None:
         self._automation, self._now_s = automation, 0.0
         self._there = {settings.network}  # whose weights are: it is loaded before the film begins
@@ -209,7 +212,7 @@ class FilmTimeline:
 
         self._parameters = LiveParameters(
             settings, None, clock, own_objective=own_objective_of(settings),
-            check_objective=objective_check(settings, live=False),
+            check_objective=objective_check(settings, live=False), network_given=network_given,
         )  # fmt: skip
         self._modulation = Modulation(
             self._parameters, sound, lambda name: sound.value(name, self._now_s), clock

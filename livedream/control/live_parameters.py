@@ -67,7 +67,8 @@ class LiveParameters:
     own_objective: the objective a network dreams when none is named, so that a change to it and
     away from it can be a ramp; "" where unknown.  check_objective: raises LivedreamError for what
     the network (first argument) cannot dream, objective or prompt; without it only the
-    grammar is checked.
+    grammar is checked.  network_given: see `Dreamer`; as the user's weights are, it is the one
+    that is named at the beginning, and dreams every prompt while it is.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class LiveParameters:
         show: ShowSettings | None = None,
         own_objective: Callable[[str], str] | None = None,
         check_objective: Callable[[str, str, str], None] | None = None,
+        network_given: bool = False,
     ) -> None:
         grade = grade or GradeSettings()
         self._clock = clock
@@ -92,8 +94,9 @@ class LiveParameters:
             **vars(grade),
             **vars(show or ShowSettings()),
         }
+        self._own = dream.network if dream.weights or network_given else None
         # The network here is the one that dreams, which a prompt may have chosen; not its target.
-        self._values = {**self._targets, "network": _dreaming(self._targets)}
+        self._values = {**self._targets, "network": self.dreams(dream.network, dream.prompt)}
         self._ramps: dict[str, tuple[Ramp, Callable[[float], Any]]] = {}  # value by share
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
@@ -125,6 +128,10 @@ class LiveParameters:
         empty for the default one."""
         network: str = self._values["network"]
         return network
+
+    def dreams(self, network: str, prompt: str) -> str:
+        """The network that would dream by these targets; as `dreaming`."""
+        return network if network == self._own else dreaming_network(network, prompt)
 
     def unit(self, name: str) -> float:
         """The target as a slider's place, 0 to 1."""
@@ -161,7 +168,8 @@ class LiveParameters:
             self._check_together(checked)  # may read files: the loop's snapshot does not wait
             network = self._values["network"]
             if not checked.keys().isdisjoint(DREAMED):
-                network = _dreaming({**self._targets, **checked})
+                targets = {**self._targets, **checked}
+                network = self.dreams(targets["network"], targets["prompt"])
             with self._lock:
                 change = Change(checked, origin, self._clock(), ramp_s, seconds)
                 self._advance(change.time_s)
@@ -376,10 +384,6 @@ def _rebuilt(last: T, values: Mapping[str, Any]) -> T:
     """Settings of these values; the last ones where nothing has changed."""
     wanted = {name: values[name] for name in vars(last)}
     return last if wanted == vars(last) else type(last)(**wanted)
-
-
-def _dreaming(values: Mapping[str, Any]) -> str:
-    return dreaming_network(values["network"], values["prompt"], values["weights"])
 
 
 def check_grammar(network: str, objective: str, prompt: str) -> None:

@@ -152,11 +152,13 @@ class Playback:
     """Plays a script to live parameters whose clock is the show's.
 
     kept: parameters of the dream that stay as `settings` have them, whatever the show did.
+    network_given: see `LiveParameters`.
     """
 
     def __init__(
-        self, script: ShowScript, settings: DreamSettings, kept: Collection[str] = ()
-    ) -> None:
+        self, script: ShowScript, settings: DreamSettings, kept: Collection[str] = (),
+        *, network_given: bool = False,
+    ) -> None:  # fmt: skip
         self._script, self._settings, self._kept = script, settings, tuple(kept)
         self._now_s, self._next = 0.0, 0
         self._there: set[str] = set()  # networks whose weights are
@@ -164,8 +166,9 @@ class Playback:
         self._offsets: dict[tuple[str, str], tuple[float, float]] = {}
         dream = self._held(script.dream)
         self.parameters = LiveParameters(
-            dream, script.grade, lambda: self._now_s, own_objective=own_objective_of(dream)
-        )
+            dream, script.grade, lambda: self._now_s, own_objective=own_objective_of(dream),
+            network_given=network_given,
+        )  # fmt: skip
         self.parameters.painting.begin(*script.canvas)
 
     def snapshot(self, time_s: float) -> Snapshot:

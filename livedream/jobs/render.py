@@ -254,26 +254,30 @@ class RenderJob:
         heard = self.automation.heard.part(begin_s, end_s)
         return replace(self, automation=replace(self.automation, heard=heard))
 
-    def timeline(self, info: SourceInfo) -> "FilmTimeline | None":
-        """The parameters at the film's times; None where nothing moves them. info: the source."""
+    def timeline(self, info: SourceInfo, dreamer: Dreamer | None = None) -> "FilmTimeline | None":
+        """The parameters at the film's times; None where nothing moves them.
+
+        info: the source.  dreamer: who dreams the first ones; a network that it was given stays.
+        """
         if self.automation is None:
             return None
         from livedream.control.automation import FilmTimeline
 
-        return FilmTimeline(self.automation, self.settings, info.rate)
+        given = dreamer is not None and dreamer.network_given
+        return FilmTimeline(self.automation, self.settings, info.rate, network_given=given)
 
-    def begins(self, info: SourceInfo) -> DreamSettings:
+    def begins(self, dreamer: Dreamer, info: SourceInfo) -> DreamSettings:
         """The settings of the first frame, as automation or a show has them. info: the source."""
-        timeline: Timeline | None = self.timeline(info)
+        timeline: Timeline | None = self.timeline(info, dreamer)
         begin_s = info.begins_s
         if self.replay is not None:
-            timeline, start_s = _playback(self, self.replay)
+            timeline, start_s = _playback(self, self.replay, dreamer)
             begin_s += start_s
-        return self.settings if timeline is None else timeline.snapshot(begin_s).dream
+        return dreamer.settings if timeline is None else timeline.snapshot(begin_s).dream
 
     def step(self, dreamer: Dreamer, info: SourceInfo) -> Step | None:
         """What dreams a frame as automation moves the parameters; None where nothing moves them."""
-        timeline = self.timeline(info)
+        timeline = self.timeline(info, dreamer)
         return None if timeline is None else ShowDreamer(dreamer, timeline).step
 
 
@@ -308,8 +312,9 @@ def render(
             opened(info)
         written = job.written(info)
         report = RenderReport.of(
-            job.source, job.output, dreamer, written.width, written.height, begins=job.begins(info)
-        )
+            job.source, job.output, dreamer, written.width, written.height,
+            begins=job.begins(dreamer, info),
+        )  # fmt: skip
         dreamer.start_s = info.begins_s
         dreamer.planes.rate = None if job.replay else info.rate  # a show's masks had their own
         # A show had no time for it, nor has what the caller dreams next.
@@ -415,17 +420,22 @@ def _replayed(
     job: RenderJob, show: Path, frames: Iterator[Frame], dreamer: Dreamer
 ) -> Iterator[Dream]:
     """The dreams of a live show, with all the time that they take."""
-    playback, start_s = _playback(job, show)
+    playback, start_s = _playback(job, show, dreamer)
     dreamer.start_s += start_s
     return ShowDreamer(dreamer, playback).dreams(frames)
 
 
-def _playback(job: RenderJob, show: Path) -> "tuple[Playback, float]":
-    """A live show, and the time in it at which the source's first frame was captured."""
+def _playback(
+    job: RenderJob, show: Path, dreamer: Dreamer | None = None
+) -> "tuple[Playback, float]":
+    """A live show, and the time in it at which the source's first frame was captured. dreamer: as
+    for `RenderJob.timeline`."""
     from livedream.control.show_reader import Playback, read_show
 
     script = read_show(show, job.source)
-    return Playback(script, job.settings, job.kept), script.start_of(job.source)
+    given = dreamer is not None and dreamer.network_given
+    playback = Playback(script, job.settings, job.kept, network_given=given)
+    return playback, script.start_of(job.source)
 
 
 def check_same(job: RenderJob, settings: str) -> None:

@@ -104,6 +104,7 @@ class Session(Closeable):
         self.parameters = LiveParameters(
             job.dream, job.grade, show=job.show, own_objective=own_objective_of(job.dream),
             check_objective=objective_check(job.dream, live=True, fetch=False),
+            network_given=dreamer is not None and dreamer.network_given,
         )  # fmt: skip
         self.sound = LiveSound()
         wall = WallControl()

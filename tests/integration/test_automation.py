@@ -155,6 +155,28 @@ def test_the_figures_name_what_the_film_begins_with(tmp_path: Path, dreamnet: Ne
         assert (report.network, report.objective) == wanted
 
 
+def test_the_figures_name_the_network_that_a_prompt_chooses(tmp_path: Path) -> None:
+    clouds = "synthetic:clouds?size=64x48&fps=25&seconds=0.08"
+    curves = Automation(curves=parse_curves("0:prompt=elephant"))
+    for settings, automation in ((SMALL.replace(prompt="elephant"), None), (SMALL, curves)):
+        wanted = job(
+            clouds, tmp_path / "film.mkv", settings=settings, automation=automation, overwrite=True
+        )
+        (by_workers,) = render_films([wanted], OneWorker())
+        for report in (render(wanted), by_workers):
+            assert (report.network, report.objective) == ("dreamnet-things", "kind:elephant")
+
+
+def test_a_network_that_is_given_dreams_the_prompts_of_a_film(tmp_path: Path) -> None:
+    given = load_network("dreamnet", random_seed=3)
+    dreamer = Dreamer(SMALL, given)
+    curves = Automation(curves=parse_curves("0:prompt=elephant, 0.04:prompt=castle"))
+    clouds = "synthetic:clouds?size=64x48&fps=25&seconds=0.12"
+    report = render(job(clouds, tmp_path / "film.mkv", automation=curves), dreamer)
+    assert (report.network, report.objective) == ("dreamnet", "kind:elephant")
+    assert (dreamer.network, dreamer.settings.prompt) == (given, "castle")
+
+
 def test_a_part_of_a_film_moves_as_in_the_film(made: tuple[Path, Path], tmp_path: Path) -> None:
     """The level follows the curve of the film's time, not of the part's."""
     levels: list[float] = []

@@ -131,8 +131,9 @@ def dream_piece(
         with whole_file(path, f"{ending()}{path.suffix}") as growing:
             sink = VideoSink(growing, written, replace(job.options, piece=True), overwrite=True)
             report = RenderReport.of(
-                job.source, path, dreamer, written.width, written.height, begins=job.begins(info)
-            )
+                job.source, path, dreamer, written.width, written.height,
+                begins=job.begins(dreamer, info),
+            )  # fmt: skip
             opened = job.open(*piece.reads[0], file)
             with AsyncWriter(sink, dreamer.timer) as writer, opened as source:
                 before, wanted = _placed(scaled(source, info), piece, job.source)

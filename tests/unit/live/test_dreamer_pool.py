@@ -11,10 +11,12 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from livedream.control.catalogue import own_objective
+from livedream.control.live_parameters import LiveParameters
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.dreamers import DreamerPool
 from livedream.dream.networks.dreamnet import read_metadata
+from livedream.dream.networks.network import load_network
 from livedream.dream.networks.registry import models_folder
 from livedream.live.dreamer_pool import LiveDreamerPool
 
@@ -79,3 +81,35 @@ def test_weights_of_one_s_own_are_the_first_network_s_alone(tmp_path: Path, live
     assert birds.network.default_objective == own_objective("dreamnet-birds")
     assert pool.get(settings) is first
     assert first.network.default_objective == "eyes"
+
+
+def test_a_prompt_brings_its_network_where_weights_of_one_s_own_are_another_s(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes((models_folder() / "dreamnet.safetensors").read_bytes())
+    own = DreamSettings(network="dreamnet", weights=str(path), device="cpu", engine="torch")
+    parameters, pool = LiveParameters(own), DreamerPool(Dreamer(own))
+    for network, prompt, dreams in (
+        ("dreamnet", "elephant", "dreamnet"),
+        ("", "elephant", "dreamnet-things"),
+        ("", "castle", ""),
+        ("dreamnet", "castle", "dreamnet"),
+    ):
+        parameters.apply({"network": network, "prompt": prompt}, ramp_s=0.0)
+        dreamer = pool.get(parameters.snapshot().dream)
+        assert parameters.dreaming == dreamer.settings.network == dreams
+        assert (dreamer is pool.first) == (network == own.network)
+
+
+def test_a_network_that_is_given_dreams_what_a_show_of_unnamed_ones_brings() -> None:
+    settings = DreamSettings(prompt="elephant", device="cpu", engine="torch")
+    for pool_of in (DreamerPool, LiveDreamerPool):
+        pool = pool_of(Dreamer(settings, load_network("dreamnet", random_seed=3)))
+        parameters = LiveParameters(settings, network_given=pool.first.network_given)
+        for prompt in ("monarch", "castle", "", "elephant"):
+            parameters.set("prompt", prompt)  # on its way, too
+            for now in (parameters.snapshot(), parameters.snapshot(time.monotonic() + 60.0)):
+                assert now.previous is None
+                assert pool.get(now.dream) is pool.first
+        assert not pool.first.settings.network
