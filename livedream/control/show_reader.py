@@ -151,20 +151,23 @@ def _lines(path: Path) -> Iterator[str]:
 class Playback:
     """Plays a script to live parameters whose clock is the show's.
 
-    kept: parameters of the dream that stay as `settings` have them, whatever the show did.
-    network_given: see `LiveParameters`.
+    kept: parameters of the dream that stay as `settings` have them, whatever the show did; where
+    one of `DREAMED` is among them, all three.  network_given: see `LiveParameters`.
     """
 
     def __init__(
         self, script: ShowScript, settings: DreamSettings, kept: Collection[str] = (),
         *, network_given: bool = False,
     ) -> None:  # fmt: skip
-        self._script, self._settings, self._kept = script, settings, tuple(kept)
+        if not set(kept).isdisjoint(DREAMED):
+            kept = {*kept, *DREAMED}
+        self._script, self._settings = script, settings
+        self._kept = {name: getattr(settings, name) for name in kept}
         self._now_s, self._next = 0.0, 0
         self._there: set[str] = set()  # networks whose weights are
         # Of each parameter and who moves it: when the last line about it was, and what it says.
         self._offsets: dict[tuple[str, str], tuple[float, float]] = {}
-        dream = self._held(script.dream)
+        dream = script.dream.replace(**self._kept)
         self.parameters = LiveParameters(
             dream, script.grade, lambda: self._now_s, own_objective=own_objective_of(dream),
             network_given=network_given,
@@ -222,7 +225,7 @@ class Playback:
             if not first and dream.network not in self._there:  # the first one is loaded anyway
                 check_weights(dream.network)
                 self._there.add(dream.network)
-            if not set(DREAMED).issubset(self._kept):
+            if "prompt" not in self._kept:
                 objective = dream.objective if name == "objective" else ""
                 check_objective(
                     dream.network, objective, dream.prompt,
@@ -255,8 +258,9 @@ class Playback:
             return
 
     def _held(self, dream: DreamSettings) -> DreamSettings:
-        """With what is kept: modulators move it, and another network clears the objective."""
-        return dream.replace(**{name: getattr(self._settings, name) for name in self._kept})
+        """With what is kept, but for what is dreamed: that nobody sets, and no modulator moves."""
+        kept = {name: value for name, value in self._kept.items() if name not in DREAMED}
+        return dream.replace(**kept)
 
     def _play(self, line: Mapping[str, Any]) -> None:
         parameters = self.parameters

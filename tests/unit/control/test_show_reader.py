@@ -27,7 +27,7 @@ def script(*lines: Mapping[str, Any], **dream: Any) -> ShowScript:
     [
         ((), ("", "eyes", 20.0), ("dreamnet-birds", "plumage", 20.0)),
         (("strength",), ("", "eyes", 44.0), ("dreamnet-birds", "plumage", 44.0)),
-        (("objective", "prompt"), ("", "faces", 20.0), ("dreamnet-birds", "faces", 20.0)),
+        (("objective", "prompt"), None, ("dreamnet", "faces", 20.0)),
         (("network", "objective", "prompt"), None, ("dreamnet", "faces", 20.0)),
     ],
 )
@@ -110,8 +110,12 @@ def test_what_is_given_again_need_not_be_there_any_more() -> None:
         }
 
 
-def test_what_is_given_again_must_suit_each_network_of_the_show() -> None:
-    show = script({"t": 1.0, "set": BIRDS})
-    playback = Playback(show, DreamSettings(objective="fur"), ("objective", "prompt"))
-    with pytest.raises(SettingsError, match="1 s: objective: no layer 'fur' in dreamnet-birds"):
-        playback.check(0.0, 2.0)
+def test_a_prompt_that_is_given_again_is_dreamed_by_its_network_throughout() -> None:
+    show = script({"t": 1.0, "set": BIRDS}, {"t": 3.0, "set": {"prompt": "castle"}})
+    given = DreamSettings(prompt="elephant", strength=44.0)
+    playback = Playback(show, given, ("prompt", "strength"))
+    Playback(show, given, ("prompt", "strength")).check(0.0, 5.0)
+    for time_s in (0.0, 1.1, 3.1, 9.0):
+        now = playback.snapshot(time_s)
+        assert (now.dream.network, now.dream.prompt) == ("dreamnet-things", "elephant")
+        assert (now.fading, now.dream.strength) == (None, 44.0)
