@@ -17,6 +17,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.health import Health, StatusBoard
 from livedream.core.live_sound import LiveSound
 from livedream.core.redact import redact
+from livedream.core.settings import DREAMED
 from livedream.live.idle import Attract, AttractProgram
 from livedream.present.live import LiveFrame
 
@@ -36,7 +37,7 @@ class ControllerSettings:
 
     link: whether Ableton Link leads the tempo.  follow_beat: whether the audio input does.
     preset, program: by name, or a program's file; "" for none.  given: parameters that the preset
-    leaves as they are.  log: a file, "" for none.
+    leaves as they are; where one of `DREAMED` is among them, all three.  log: a file, "" for none.
     attract_program: what runs while nobody is there; "" for slow waves.
     """
 
@@ -119,9 +120,11 @@ class Controllers:
         if job.preset:
             show.preset(job.preset, 0.0)
             # Whoever names a preset and a parameter wants that parameter.
-            declared, began = self._parameters.declared, show.started_with
-            given = {name: began[name] for name in job.given if name in declared}
-            self._parameters.apply(given, ramp_s=0.0)
+            given, began = {*job.given}, show.started_with
+            if not given.isdisjoint(DREAMED):
+                given |= {*DREAMED}
+            values = {name: value for name, value in began.items() if name in given}
+            self._parameters.apply(values, ramp_s=0.0)
         if job.audio is not None:
             from livedream.control.audio import AudioInput
 

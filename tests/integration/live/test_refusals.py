@@ -18,7 +18,7 @@ from livedream.control.live_parameters import Change
 from livedream.control.osc import OscServer
 from livedream.core.addresses import listening
 from livedream.core.errors import SettingsError
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DREAMED, DreamSettings
 from livedream.dream.networks.building import random_module
 from livedream.dream.networks.registry import find_spec
 from livedream.live.controllers import ControllerSettings
@@ -159,6 +159,15 @@ def test_an_option_beside_a_preset_holds(home: Path) -> None:
     assert SMALL.strength != of_the_preset["strength"]
     assert found == {**of_the_preset, "strength": SMALL.strength}
     assert made.controllers.show.preset_name == "ink"
+
+
+def test_a_prompt_beside_a_preset_with_a_network_is_dreamed_by_its_own(home: Path) -> None:
+    dream = SMALL.replace(prompt="elephant")
+    with opened(dream, preset="wings", given=("prompt",)) as made:
+        found = made.parameters.targets()
+        assert made.parameters.dreaming == "dreamnet-things"
+    assert [found[name] for name in DREAMED] == ["", "", "elephant"]
+    assert found["strength"] != dream.strength  # the preset's
 
 
 def test_an_attract_program_needs_a_time_after_which_it_plays() -> None:
