@@ -5,6 +5,7 @@ Whatever is written, a snapshot never holds a value outside its declared range.
 """
 
 import contextlib
+import logging
 import math
 import threading
 import time
@@ -26,6 +27,8 @@ from livedream.dream.objectives.text import parse_objective
 from livedream.region.painting import Painting
 from livedream.region.text import parse_region
 from livedream.region.wanted import check_region
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T", DreamSettings, GradeSettings)
 
@@ -100,6 +103,7 @@ class LiveParameters:
         self._ramps: dict[str, tuple[Ramp, Callable[[float], Any]]] = {}  # value by share
         self._offsets: dict[str, dict[str, float]] = {}
         self._fade: _Fade | None = None
+        self._left: dict[str, dict[str, str]] = {}  # targets of `DREAMED`, by who dreamed them last
         self._triggers: set[str] = set()
         self._listeners: Listeners[Change] = Listeners()
         self._changing = threading.Lock()  # one change after the other; before the other lock
@@ -175,12 +179,31 @@ class LiveParameters:
                 self._advance(change.time_s)
                 other = network != self._values["network"]
                 if other:
+                    left = {name: self._targets[name] for name in DREAMED}
+                    self._left[self._values["network"]] = left
                     self._start_fade(change, network)
                 for name, value in checked.items():
                     self._aim(name, value, change)
                 if not other and "prompt" in checked:
                     self._aim_objective(change)
         self._listeners.tell(change)
+
+    def take_back(self, network: str, dreams: str, kept: Mapping[str, str]) -> None:
+        """Undo what a network refused, where that is wanted still.
+
+        dreams: the network that goes on dreaming.  kept: what `network` dreams instead of the
+        objective or prompt that it refused; empty: it cannot be had.
+        """
+        if self.dreaming != network:
+            return
+        before = None if dreams == network else self._left.get(dreams)
+        # A network that was not named goes with the prompt that brought it.
+        if before and (not kept or before["network"] == self._targets["network"]):
+            kept = before
+        try:
+            self.apply(kept, origin=TAKEN_BACK, ramp_s=0.0)
+        except SettingsError as error:  # such as a mask that has gone; the dream goes on
+            _log.warning("what was dreamed before cannot be set again: %s", error)
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raise SettingsError for what `apply` would refuse; nothing is changed."""

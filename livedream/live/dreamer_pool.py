@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from livedream.core.errors import LivedreamError, reason
@@ -13,11 +15,12 @@ from livedream.core.supervisor import start_thread
 from livedream.dream.ascent import Plan
 from livedream.dream.dreamer import Dreamer
 from livedream.dream.dreamers import DreamerPool
-from livedream.dream.objectives.prompt import network_for
 
 _log = logging.getLogger(__name__)
 
 _MOST: Final = 3  # networks kept: the one that dreams, the one that fades out, the one before
+# The network's own objective, instead of one that it does not have.
+_OWN: Final[Mapping[str, str]] = MappingProxyType({"objective": "", "prompt": ""})
 
 
 class LiveDreamerPool(DreamerPool):
@@ -32,10 +35,10 @@ class LiveDreamerPool(DreamerPool):
     ) -> None:
         super().__init__(first)
         self.notes: dict[str, str] = {}
-        # Called with a network and what is kept instead of what it was to dream.
-        self.refused: Callable[[str, Mapping[str, str]], None] = lambda network, kept: None
+        # What was asked of a network and is not dreamed: see `LiveParameters.take_back`.
+        self.refused: Callable[[str, str, Mapping[str, str]], None] = lambda *refused: None
         self._make = make or partial(Dreamer, wait_for_compile=False)
-        self._last = first
+        self._lately = deque([first], maxlen=2)  # who dreamed: two, while one fades out
         self._loading: set[str] = set()
         self._failed: set[str] = set()
         self._lock = threading.Lock()
@@ -50,7 +53,8 @@ class LiveDreamerPool(DreamerPool):
             if dreamer is None:
                 self._begin(self._own_weights(settings))
         if dreamer is None:
-            dreamer, own = self._last, self._last.settings
+            dreamer = self._lately[-1]
+            own = dreamer.settings
             settings = settings.replace(
                 network=own.network, objective=own.objective, prompt=own.prompt
             )
@@ -60,18 +64,20 @@ class LiveDreamerPool(DreamerPool):
             self.notes.pop("where", None)
         except LivedreamError as error:
             self._adopt_without(dreamer, settings, plan, error)
-        self._last = dreamer
+        self._lately.append(dreamer)
         return dreamer
 
     def _adopt_without(
         self, dreamer: Dreamer, settings: DreamSettings, plan: Plan | None, error: LivedreamError
     ) -> None:
         """All of the settings but the objective or, where it is not that, but the region, too."""
-        own = dreamer.settings
-        kept = {"objective": own.objective, "prompt": own.prompt}
+        own, dreams, kept = dreamer.settings, self._lately[-1].settings.network, _OWN
+        if dreamer in self._lately:  # else what it dreamed is over
+            dreams = settings.network
+            kept = {"objective": own.objective, "prompt": own.prompt}
         try:
             dreamer.adopt(settings.replace(**kept), plan=plan)
-            self._refuse(settings, kept, error)
+            self._refuse(settings, dreams, kept, error)
         except LivedreamError as other:  # a file that it names has just gone: it may come back
             with contextlib.suppress(LivedreamError):
                 dreamer.adopt(settings.replace(where=own.where, **kept), plan=plan)
@@ -82,7 +88,7 @@ class LiveDreamerPool(DreamerPool):
     def prepare(self, network: str, plan: Plan) -> bool:
         """`Dreamer.prepare`, of who would dream for this network now."""
         with self._lock:
-            dreamer = self._ready.get(network, self._last)
+            dreamer = self._ready.get(network, self._lately[-1])
         return dreamer.prepare(plan)
 
     @property
@@ -96,10 +102,12 @@ class LiveDreamerPool(DreamerPool):
         self._failed.clear()
         self.notes.clear()
 
-    def _refuse(self, settings: DreamSettings, kept: Mapping[str, str], error: Exception) -> None:
+    def _refuse(
+        self, settings: DreamSettings, dreams: str, kept: Mapping[str, str], error: Exception
+    ) -> None:
         self.notes["objective"] = reason(error)
         _log.warning("objective refused: %s", reason(error))
-        self.refused(settings.network, kept)
+        self.refused(settings.network, dreams, kept)
 
     def _begin(self, settings: DreamSettings) -> None:
         name = settings.network
@@ -115,14 +123,13 @@ class LiveDreamerPool(DreamerPool):
                 dreamer = self._make(settings)
             except LivedreamError as error:
                 # Perhaps only the objective belongs to another network.
-                kept = {"objective": "", "prompt": ""}
-                dreamer = self._make(settings.replace(**kept))
-                self._refuse(settings, kept, error)
+                dreamer = self._make(settings.replace(**_OWN))
+                self._refuse(settings, self._lately[-1].settings.network, _OWN, error)
             dreamer.share_state(self.first)
             with self._lock:
                 self._ready[name] = dreamer
                 for old in list(self._ready)[:-_MOST]:
-                    if self._ready[old] is not self._last:
+                    if self._ready[old] not in self._lately:
                         del self._ready[old]
             self.notes.pop("network", None)
         except Exception as error:  # whatever it is, the dream goes on without it
@@ -130,9 +137,6 @@ class LiveDreamerPool(DreamerPool):
             _log.warning("network %s: %s", name, reason(error), exc_info=None if own else error)
             self._failed.add(name)
             self.notes["network"] = f"{name}: {reason(error)}"
-            last = self._last.settings
-            named = "" if last.network == network_for(last.prompt) else last.network
-            kept = {"network": named, "objective": last.objective, "prompt": last.prompt}
-            self.refused(name, kept)
+            self.refused(name, self._lately[-1].settings.network, {})
         finally:
             self._loading.discard(name)

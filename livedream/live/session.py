@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -138,7 +138,7 @@ class Session(Closeable):
         self._open_outputs()
         self._log_start()
         self.pool = LiveDreamerPool(dreamer, make)
-        self.pool.refused = self._refused
+        self.pool.refused = self.parameters.take_back
         device = getattr(dreamer, "device", None)
         self.governor = Governor(self.fps, shared=device is None or device.type == "cpu")
         self.dreaming = DreamWorker(self.pool, self.governor, 1.0 / self.fps)
@@ -151,11 +151,6 @@ class Session(Closeable):
     def _changed(self, change: Change) -> None:
         if change.origin != TAKEN_BACK and not change.targets.keys().isdisjoint(DREAMED):
             self.pool.forget_failures()
-
-    def _refused(self, network: str, kept: Mapping[str, str]) -> None:
-        """What is shown as dreamed is what is dreamed."""
-        if self.parameters.dreaming == network:
-            self.parameters.apply(kept, origin=TAKEN_BACK, ramp_s=0.0)
 
     def _wait_for_source(self) -> Opened:
         """What the source gives; a stream may come later, what cannot be had is an error now."""

@@ -3,18 +3,21 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from safetensors.torch import save_file
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, until
 
 from livedream.capture.live import MemoryInput, Opened
 from livedream.control.catalogue import Catalogue
-from livedream.control.live_parameters import Change
+from livedream.control.live_parameters import TAKEN_BACK, Change
 from livedream.control.osc import OscServer
 from livedream.core.addresses import listening
 from livedream.core.errors import SettingsError
@@ -102,6 +105,80 @@ def test_a_network_that_cannot_be_had_does_not_stay_listed(session: Session) -> 
     assert back.wait(PATIENCE_S)
     assert session.parameters.target("objective") == "eyes"
     assert "checksum" in session.pool.notes["network"]
+
+
+def refused(session: Session, values: Mapping[str, Any]) -> list[str]:
+    """What is to be dreamed once the pool has refused what was set."""
+    back = threading.Event()
+    session.parameters.listen(lambda change: back.set() if change.origin == TAKEN_BACK else None)
+    session.parameters.apply(values, ramp_s=0.0)
+    session.pool.get(session.parameters.snapshot().dream)
+    assert back.wait(PATIENCE_S)
+    return [session.parameters.target(name) for name in DREAMED]
+
+
+def dreams(session: Session, **values: str) -> None:
+    """Set it, and wait until its network dreams, and no other any more."""
+    session.parameters.apply(values, ramp_s=0.0)
+    now = session.parameters.snapshot().dream
+    until(lambda: session.pool.get(now).settings.network == session.parameters.dreaming)
+    session.pool.get(now)
+
+
+NOT_THERE = {"network": "resnet50-places365"}  # has no checksum: is not fetched
+
+
+def test_a_network_that_cannot_be_had_gives_back_what_was_named(home: Path) -> None:
+    settings = SMALL.replace(network="dreamnet-things", objective="kind:lion")
+    with opened(settings) as session:
+        dreams(session, prompt="elephant")
+        assert refused(session, NOT_THERE) == ["dreamnet-things", "kind:lion", "elephant"]
+    with opened(SMALL.replace(objective="eyes")) as session:
+        dreams(session, prompt="elephant")
+        session.parameters.apply({"prompt": "monarch"})  # on its way when that comes
+        session.pool.get(session.parameters.snapshot(time.monotonic() + 0.5).dream)
+        assert refused(session, NOT_THERE) == ["", "eyes", "monarch"]
+        dreams(session, prompt="")
+        assert refused(session, NOT_THERE) == ["", "eyes", ""]
+
+
+def test_a_network_that_cannot_be_had_gives_weights_of_ones_own_back(home: Path) -> None:
+    path = home / "own.safetensors"
+    path.write_bytes(find_spec("dreamnet-things").file_path.read_bytes())
+    for network in ("", "dreamnet-things"):
+        own = SMALL.replace(network=network, weights=str(path), prompt="elephant")
+        with opened(own) as session:
+            assert refused(session, NOT_THERE) == [network, "", "elephant"]
+            assert session.pool.get(session.parameters.snapshot().dream) is session.pool.first
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_prompt_that_is_refused_goes_with_the_network_it_brought(home: Path, ready: bool) -> None:
+    mask = home / "mask.png"
+    with opened(SMALL.replace(objective="eyes")) as session:
+        if ready:
+            dreams(session, prompt="elephant")
+            dreams(session, objective="faces")
+        wanted = session.parameters.target("objective")
+        cv2.imwrite(str(mask), np.full((9, 16), 255, np.uint8))
+        session.parameters.set("prompt", f"monarch@mask({mask})", ramp_s=0.0)
+        mask.unlink()  # between the two
+        assert refused(session, {"strength": 20.0}) == ["", wanted, ""]
+        found = session.pool.get(session.parameters.snapshot().dream)
+        assert (found, found.settings.objective) == (session.pool.first, wanted)
+
+
+def test_what_cannot_be_given_back_leaves_the_show_alone(home: Path) -> None:
+    guide = home / "guide.png"
+    cv2.imwrite(str(guide), np.full((64, 64, 3), 255, np.uint8))
+    with opened(SMALL.replace(objective=f"guide(eyes, {guide})")) as session:
+        session.parameters.apply(NOT_THERE, ramp_s=0.0)
+        guide.unlink()
+        with session.supervisor.current():
+            session.pool.get(session.parameters.snapshot().dream)
+        until(lambda: "network" in session.pool.notes)
+        # One that has failed stays among them.
+        until(lambda: all(one.name != "network" for one in session.supervisor.threads))
 
 
 def test_a_class_does_not_stay_listed_with_a_network_that_has_none_such(session: Session) -> None:

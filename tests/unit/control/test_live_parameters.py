@@ -11,7 +11,7 @@ from livedream.control.catalogue import check_objective
 from livedream.control.live_parameters import Change, LiveParameters
 from livedream.core.errors import SettingsError
 from livedream.core.grade import GradeSettings
-from livedream.core.settings import DreamSettings
+from livedream.core.settings import DREAMED, DreamSettings
 from livedream.dream.objectives.text import parse_objective
 
 
@@ -259,6 +259,24 @@ def test_a_prompt_brings_the_network_that_draws_it_and_takes_it_away(
     parameters.apply({"network": "dreamnet-birds", "prompt": "eagle"}, ramp_s=0.0)
     parameters.set("prompt", "elephant")
     assert dreamed()[0] == "dreamnet-birds"  # it was named
+
+
+def test_what_is_taken_back_gives_way_to_what_the_network_that_dreams_was_to_dream(
+    parameters: LiveParameters,
+) -> None:
+    def named() -> list[str]:
+        return [parameters.target(name) for name in DREAMED]
+
+    parameters.set("objective", "eyes")
+    parameters.set("network", "dreamnet-birds")
+    parameters.set("prompt", "eagle")
+    parameters.set("network", "dreamnet-insects")
+    parameters.take_back("dreamnet-birds", "", {})  # nobody waits for it any more
+    assert named() == ["dreamnet-insects", "", ""]
+    parameters.take_back("dreamnet-insects", "", {"objective": "", "prompt": ""})
+    assert named() == ["dreamnet-insects", "", ""]  # it was named, and can be had
+    parameters.take_back("dreamnet-insects", "", {})
+    assert named() == ["", "eyes", ""]  # the birds never dreamed
 
 
 def test_modulators_add_up_on_top_and_are_held_to_the_range(parameters: LiveParameters) -> None:

@@ -24,11 +24,11 @@ from livedream.live.dreamer_pool import LiveDreamerPool
 def test_a_prompt_that_the_network_does_not_know_leaves_the_one_before() -> None:
     settings = DreamSettings(prompt="owl", device="cpu", engine="torch")
     pool = LiveDreamerPool(Dreamer(settings))
-    said: list[tuple[str, Mapping[str, str]]] = []
-    pool.refused = lambda network, kept: said.append((network, kept))
+    said: list[tuple[str, str, Mapping[str, str]]] = []
+    pool.refused = lambda *refused: said.append(refused)
     dreamer = pool.get(settings.replace(prompt="owll", strength=20.0))
     assert (dreamer.settings.prompt, dreamer.settings.strength) == ("owl", 20.0)
-    assert said == [("", {"objective": "", "prompt": "owl"})]
+    assert said == [("", "", {"objective": "", "prompt": "owl"})]
     assert "did you mean owl" in pool.notes["objective"]
 
 
@@ -38,7 +38,7 @@ def test_a_mask_that_goes_away_stops_neither_the_dream_nor_what_else_is_set(tmp_
     settings = DreamSettings(where=f"mask({path})", device="cpu", engine="torch")
     pool = LiveDreamerPool(Dreamer(settings))
     said: list[str] = []
-    pool.refused = lambda network, kept: said.append(network)
+    pool.refused = lambda network, dreams, kept: said.append(network)
     path.unlink()
     dreamer = pool.get(settings.replace(strength=20.0))
     assert dreamer.settings.strength == 20.0
@@ -53,7 +53,7 @@ def test_a_mask_that_is_not_there_leaves_the_region_before_until_it_is(tmp_path:
     settings = DreamSettings(where="left", device="cpu", engine="torch")
     pool = LiveDreamerPool(Dreamer(settings))
     said: list[str] = []
-    pool.refused = lambda network, kept: said.append(network)
+    pool.refused = lambda network, dreams, kept: said.append(network)
     wanted = settings.replace(where=f"mask({path})", strength=20.0)
     dreamer = pool.get(wanted)
     assert (dreamer.settings.where, dreamer.settings.strength) == ("left", 20.0)
