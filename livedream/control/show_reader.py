@@ -86,24 +86,38 @@ def _read_show(path: Path, source: str, version: tuple[int, int] | None) -> Show
         grade = GradeSettings(**header["grade"])
         width, height = map(int, header.get("canvas", (16, 9)))
         events = sorted(((float(one["t"]), one) for one in rest), key=lambda pair: pair[0])
-        _leave_out_refused(events)
+        _leave_out_refused(dream, events)
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(f"--replay: {path}: {error}") from error
     recordings = {str(one["recording"]): t for t, one in events if "recording" in one}
     return ShowScript(path, dream, grade, (width, height), tuple(events), recordings)
 
 
-def _leave_out_refused(events: list[tuple[float, dict[str, Any]]]) -> None:
-    """Networks that could not be had and objectives they refused were never dreamed."""
-    refused: set[str] = set()
-    for _, line in reversed(events):
+def _leave_out_refused(began: DreamSettings, events: list[tuple[float, dict[str, Any]]]) -> None:
+    """Networks that could not be had and objectives they refused were never dreamed.
+
+    With such a network goes whatever was set since what is now dreamed again.
+    """
+    # What was to be dreamed, and the lines that said so.
+    found = [({name: getattr(began, name) for name in DREAMED}, dict[str, Any]())]
+    for _, line in events:
         values = line.get("set", {})
-        if line.get("by") == TAKEN_BACK:
-            refused |= set(values)
+        new = {name: values[name] for name in DREAMED if name in values}
+        now = {**found[-1][0], **new}
+        if not new:
+            continue
+        if line.get("by") != TAKEN_BACK:
+            found.append((now, values))
+        elif "network" in new and any(then == now for then, _ in found):
+            while found[-1][0] != now:
+                _, refused = found.pop()
+                for name in DREAMED:
+                    refused.pop(name, None)
         else:
-            for name in refused & set(values):
-                del values[name]
-                refused.remove(name)
+            _, refused = found.pop()
+            for name in new:
+                refused.pop(name, None)
+            found.append((now, refused))
 
 
 def _sessions(path: Path) -> Iterator[list[dict[str, Any]]]:

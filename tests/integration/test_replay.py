@@ -360,6 +360,38 @@ def test_an_objective_that_the_network_refused_is_not_replayed(tmp_path: Path) -
         assert "stages" not in playback.snapshot(moment_s).dream.objective
 
 
+def test_a_network_that_was_refused_takes_nothing_earlier_with_it(tmp_path: Path) -> None:
+    now = [0.0]
+    parameters = LiveParameters(DreamSettings(objective="eyes"), clock=lambda: now[0])
+    log = ShowLog(tmp_path / "show.jsonl", parameters, clock=lambda: now[0])
+    log.start()
+
+    def then(time_s: float, **values: str) -> None:
+        now[0] = time_s
+        parameters.apply(values, ramp_s=0.0)
+
+    then(1.0, network="dreamnet-birds", objective="plumage")
+    then(2.0, network="", objective="faces")
+    then(3.0, prompt="elephant")
+    now[0] = 4.0
+    parameters.take_back("dreamnet-things", "", {})
+    then(5.0, network="dreamnet-birds")
+    then(6.0, objective="scales")  # while it is loaded, in vain
+    now[0] = 7.0
+    parameters.take_back("dreamnet-birds", "", {})
+    then(8.0, network="dreamnet-insects", objective="scales")  # which it lacks
+    now[0] = 9.0
+    parameters.take_back("dreamnet-insects", "", {"objective": "", "prompt": ""})
+    log.close()
+    script = read_show(tmp_path / "show.jsonl")
+    playback = Playback(script, script.dream)
+    found = [playback.snapshot(moment_s + 0.5).dream for moment_s in range(10)]
+    assert [(one.network, one.objective, one.prompt) for one in found] == [
+        ("", "eyes", ""), ("dreamnet-birds", "plumage", ""), *6 * [("", "faces", "")],
+        *2 * [("dreamnet-insects", "", "")],
+    ]  # fmt: skip
+
+
 class Fixed:
     """One board for every moment."""
 
