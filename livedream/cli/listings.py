@@ -121,13 +121,15 @@ def list_presets(args: argparse.Namespace) -> int:
     from livedream.control.presets import Presets
     from livedream.control.programs import list_programs
     from livedream.dream.networks.registry import DEFAULT_NETWORK
+    from livedream.dream.objectives.prompt import dreaming_network
 
     presets = Presets()
     programs, wrong = list_programs()
     whose = {True: "yours", False: "built in"}
     shown, without_file = [], {}
     for one in presets:
-        network = one.values.get("network") or DEFAULT_NETWORK
+        named, prompt = one.values.get("network", ""), one.values.get("prompt", "")
+        network = dreaming_network(named, prompt) or DEFAULT_NETWORK
         try:
             check_paths(one)
             shown.append((one.name, network, one.about, whose[one.own]))

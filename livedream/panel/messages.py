@@ -26,7 +26,7 @@ from livedream.control.keys import KEYS
 from livedream.control.live_parameters import LiveParameters
 from livedream.control.midi import MidiInput
 from livedream.control.modulation import MAXIMUM, SHAPES, SOURCES, Modulator
-from livedream.control.presets import LONGEST_CROSSFADE_S
+from livedream.control.presets import LONGEST_CROSSFADE_S, Preset
 from livedream.control.programs import list_programs
 from livedream.control.show import ACTIONS, Show
 from livedream.control.tempo import MAXIMUM_BPM, MINIMUM_BPM
@@ -200,14 +200,14 @@ class MessageHandler:
         """What changes now and then: presets, program, tempo, modulators, layers."""
         show = self.show
         program, queued = show.running_program, show.queued
-        network = self.parameters.target("network") or DEFAULT_NETWORK
+        named = self.parameters.target("network")
+        network = named or DEFAULT_NETWORK
         card = self.catalogue.find(network)
         programs, broken = list_programs()
         return {
             "preset": show.preset_name,
             "presets": [
-                {**_picked(one, "name title about own"),
-                 "network": one.values.get("network") or DEFAULT_NETWORK}
+                {**_picked(one, "name title about own"), "network": self._network_of(one)}
                 for one in show.presets
             ],
             "broken": [*show.presets.broken.values(), *broken.values()],
@@ -225,12 +225,23 @@ class MessageHandler:
             "attracting": show.attracting,
             "modulators": [one.as_dict() for one in show.modulation.modulators],
             "learning": self.learner.learning if self.learner else None,
-            "network": network,
-            "dreaming": self.parameters.dreaming or DEFAULT_NETWORK,
+            "named": named,  # empty: nobody has named one
+            "network": network,  # whose layers are offered
+            "dreaming": self._shown(self.parameters.dreaming),
             "mark": card.mark if card else "",
             "masks": [str(Leaf("mask", (str(path),))) for path in kept_files()],
             "layers": [asdict(one) for one in self.catalogue.layers(network)],
         }  # fmt: skip
+
+    def _network_of(self, preset: Preset) -> str:
+        """The network that dreams a preset."""
+        values = preset.over(self.show.started_with)
+        return self._shown(self.parameters.dreams(values["network"], values["prompt"]))
+
+    def _shown(self, network: str) -> str:
+        """A network that dreams, by its name; weights of the user's own may be for any."""
+        own = self.parameters.peek().dream.weights and not self.show.started_with["network"]
+        return network or ("your weights" if own else DEFAULT_NETWORK)
 
 
 def _card(parameter: Parameter) -> dict[str, Any]:

@@ -223,6 +223,27 @@ def test_layers_and_their_weights(browser: Browser, stage: Stage) -> None:
     assert page.faults == []
 
 
+def test_a_network_is_named_and_left_to_the_prompt_again(browser: Browser, stage: Stage) -> None:
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    pressed = "document.querySelector('#page-motifs [data-network][aria-pressed=true]').innerText"
+    dreams = (
+        "[...document.querySelectorAll('#page-motifs [data-network]')]"
+        ".filter((chip) => !chip.querySelector('small').hidden).map((chip) => chip.dataset.network)"
+        ".join()"
+    )
+    page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet'")
+    stage.parameters.set("prompt", "elephant")
+    page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet-things'")
+    page.click("#page-motifs [data-network=dreamnet]")
+    page.wait(f"{pressed} === 'dreamnet' && {dreams} === ''")
+    assert stage.parameters.target("network") == "dreamnet"
+    page.click('#page-motifs [data-network=""]')
+    page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet'")
+    assert stage.parameters.target("network") == ""
+    assert page.faults == []
+
+
 def test_a_prompt_and_what_is_no_sum_of_layers_are_told_apart(
     browser: Browser, stage: Stage
 ) -> None:

@@ -29,11 +29,10 @@ export class Motifs {
   constructor(send, hello) {
     this.send = send; this.objective = this.had = this.prompt = ""; this.sent = new Sent(""); this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
     this.own = Object.fromEntries(hello.networks.map((one) => [one.name, one.objective]));
-    this.networks = make("div", { class: "row" });
-    for (const network of hello.networks) {
-      this.networks.append(make("button", { class: "chip", "data-network": network.name, title: network.summary,
-        onclick: () => send({ set: "network", value: network.name }) }, network.name));
-    }
+    const automatic = { name: "", summary: "dreamnet, or dreamnet-things for a prompt all of whose words it knows; weights of your own, if the show was started with some" };
+    this.networks = make("div", { class: "row" }, ...[automatic, ...hello.networks].map(({ name, summary }) =>
+      make("button", { class: "chip", "data-network": name, title: summary, onclick: () => send({ set: "network", value: name }) },
+        name || "automatic", make("small", { hidden: true }, "dreams"))));
     this.mix = make("div", { class: "faders" });
     this.text = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", "aria-label": "objective as text" });
     this.text.addEventListener("change", () => { this.why.show(""); this.set(this.text.value); });
@@ -95,7 +94,11 @@ export class Motifs {
   restate(state) {
     const same = this.state && this.state.network === state.network && this.state.layers.length === state.layers.length;
     this.state = state;
-    for (const chip of this.networks.children) chip.setAttribute("aria-pressed", String(chip.dataset.network === state.network));
+    for (const chip of this.networks.children) {
+      const { network } = chip.dataset;
+      chip.setAttribute("aria-pressed", String(network === state.named));
+      chip.querySelector("small").hidden = network !== state.dreaming || network === state.named;
+    }
     if (same) { if (this.prompt) this.drawMix(); return; }
     this.layer = null; this.pictures.clear();
     this.layers.replaceChildren(...state.layers.map((layer) => this.card(layer.name, layer.note, `${state.network}/${layer.name}`,

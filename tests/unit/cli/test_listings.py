@@ -108,6 +108,7 @@ def test_presets_and_programs_are_listed_with_what_is_broken(
     monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: pytest.fail("fetched"))
     for name, text in (
         ("presets/mine", 'about = "Fur"\n[dream]\nobjective = "fur"'),
+        ("presets/herd", '[dream]\nprompt = "elephant"'),
         ("presets/wrong", "[dream]\nstrength = 900"),
         ("presets/feathers", '[dream]\nnetwork = "dreamnet-birds"\nobjective = "faces"'),
         ("presets/where", '[dream]\nwhere = "movin"'),
@@ -125,6 +126,7 @@ def test_presets_and_programs_are_listed_with_what_is_broken(
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     found = {row[0]: row[1:] for row in rows}
     assert found["mine"] == ["dreamnet", "Fur", "yours"]
+    assert found["herd"][0] == "dreamnet-things"
     assert found["live"][-1] == found["person"][-1] == "yours"
     assert found["plumage"][0] == "dreamnet-birds"
     assert found["plumage"][-1] == "built in"

@@ -50,6 +50,29 @@ def test_points_that_are_none_are_refused_on_a_mirrored_picture_too(
         handler.handle({"paint": points, "brush": 0.2}, origin="panel 1")
 
 
+@pytest.mark.parametrize("weights", ["", "own.safetensors"])
+def test_a_page_is_told_who_dreams_and_whether_that_was_named(tmp_path: Path, weights: str) -> None:
+    parameters = LiveParameters(DreamSettings(weights=weights))
+    (tmp_path / "herd.toml").write_text('[dream]\nprompt = "elephant"')
+    (tmp_path / "flock.toml").write_text('[dream]\nnetwork = "dreamnet-birds"\nprompt = "eagle"')
+    handler = MessageHandler(parameters, Show(parameters, Presets(tmp_path)), Catalogue())
+
+    def told() -> tuple[str, ...]:
+        state = handler.state()
+        return tuple(state[name] for name in ("named", "network", "dreaming"))
+
+    alone, with_words = ("your weights",) * 2 if weights else ("dreamnet", "dreamnet-things")
+    assert told() == ("", "dreamnet", alone)
+    parameters.set("prompt", "elephant")
+    assert told() == ("", "dreamnet", with_words)
+    handler.handle({"set": "network", "value": "dreamnet"}, origin="panel 1")
+    assert told() == ("dreamnet", "dreamnet", "dreamnet")
+    handler.handle({"set": "network", "value": ""}, origin="panel 1")
+    assert told() == ("", "dreamnet", alone)
+    networks = {one["name"]: one["network"] for one in handler.state()["presets"]}
+    assert (networks["herd"], networks["flock"]) == (with_words, "dreamnet-birds")
+
+
 @pytest.mark.parametrize(
     ("state", "detail", "word"),
     [
