@@ -175,8 +175,8 @@ class ShowProcess:
         else:
             words += self._kept.program_file()
             network = self._kept.values.get("network")
-            # All else can change at once. The first network's own weights are no other's: there the
-            # network changes, too.
+            # It would be loaded beside the first one. Own weights are for that one alone: there the
+            # network changes later, as it does for a prompt that brings one.
             if network and not any(word.startswith(_OWN_WEIGHTS) for word in words):
                 words.append(f"--network={network}")
         if covered_by(words) is None:
