@@ -40,7 +40,13 @@ REGIONS: Final = (
     ("bright & !left", ""), ("key(#d0d8e8)", ""), ("!rect(0.3, 0.3, 0.4, 0.4)", ""),
     ("", "eyes@bright + weave@!bright"),
 )  # fmt: skip
-NETWORKS: Final = ("dreamnet", "dreamnet-birds", "dreamnet-insects")
+NETWORKS: Final = (
+    "dreamnet",
+    "dreamnet-birds",
+    "dreamnet-insects",
+    "dreamnet-clear",
+    "dreamnet-things",
+)
 README: Final = DreamSettings(size="540p", octaves=3, strength=18.0, half_life=2.0)
 README_S: Final = 7.0
 NEXT_NETWORK_S: Final = (3.5, 1.5)  # when it begins to come in, and for how long

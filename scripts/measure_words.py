@@ -120,7 +120,8 @@ def main() -> None:
     dreams = []
     for seed, (number, imagenet) in enumerate(classes.items()):
         objective = asked.objective.format(number)
-        dreamer = Dreamer(settings.replace(objective=objective, seed=1), network)
+        named = {"objective": objective, "network": asked.network or ""}
+        dreamer = Dreamer(settings.replace(**named, seed=1), network)
         noise = soft_noise(asked.size, asked.size, seed, palette_of([[imagenet]]))
         if asked.film:
             dreams.append(film_end(dreamer, noise, asked.film))

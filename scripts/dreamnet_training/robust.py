@@ -95,7 +95,7 @@ def labelled(sets: Sequence[PictureSet], folders: Sequence[str], size: int) -> L
     for pictures in sets:
         for index, name in enumerate(pictures.names):
             if _folder(name) in number:
-                squares.append(_square(pictures.picture(index), size))
+                squares.append(square(pictures.picture(index), size))
                 classes.append(number[_folder(name)])
     if not squares:
         raise ValueError(f"no picture lies in a folder of its class, such as {folders[0]}/1.jpg")
@@ -108,7 +108,8 @@ def _folder(name: str) -> str:
     return parents[-1] if parents else ""
 
 
-def _square(picture: Bytes, size: int) -> Tensor:
+def square(picture: Bytes, size: int) -> Tensor:
+    """A picture's middle square at ``size`` px, (3, S, S) uint8."""
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -187,17 +188,18 @@ def mixed(pictures: Tensor, classes: Tensor, random: np.random.Generator) -> Bat
     return Batch(laid, classes, classes[order], 1 - (side / size) ** 2)
 
 
-def moved(score: Callable[[Tensor], Tensor], batch: Batch, distance: float, tries: int) -> Tensor:
-    """A batch's pictures, each moved by at most ``distance`` to where ``score``, (N, C) logits, is
-    most wrong about it, as far as ``tries`` steps from a random place find that."""
-    pictures = batch.pictures
+def moved(
+    wrong: Callable[[Tensor], Tensor], pictures: Tensor, distance: float, tries: int
+) -> Tensor:
+    """Pictures, each moved by at most ``distance`` to where ``wrong``, the loss of them all, is
+    highest, as far as ``tries`` steps from a random place find that."""
     away = torch.randn_like(pictures)
     away *= distance * torch.rand(len(pictures), 1, 1, 1) / _norm(away)
     # Together the steps reach beyond the ball's edge, and are brought back.
     step = distance * (1 if tries == 1 else max(1.5, min(2.5, tries / 2)) / tries)
     for _ in range(tries):
         away.requires_grad_()
-        (slope,) = torch.autograd.grad(batch.wrong(score(pictures + away)), away)
+        (slope,) = torch.autograd.grad(wrong(pictures + away), away)
         with torch.no_grad():
             away = away + slope * (step / _norm(slope).clamp_min(1e-12))
             away *= (distance / _norm(away)).clamp_max(1)
@@ -247,12 +249,7 @@ class RobustTraining:
     def score(self, pictures: Tensor) -> Tensor:
         """The class map's mean, (N, C) logits; the layers that are dreamed are passed over."""
         with torch.autocast("cpu", torch.bfloat16):
-            values = (pictures - self._mean) / self._std
-            for units in self.net.stages:
-                assert isinstance(units, nn.ModuleList)
-                for unit in units:
-                    values = unit(values)
-            class_map: Tensor = self.net.class_map(values)
+            class_map = self.net.maps((pictures - self._mean) / self._std, only=())[CLASS_MAP]
         return class_map.float().mean((2, 3))
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -267,7 +264,12 @@ class RobustTraining:
 
     def step(self, batch: Batch, *, distance: float, learning_rate: float) -> float:
         """One update; returns its loss."""
-        hard = moved(self.score, batch, distance, self.settings.tries)
+        hard = moved(
+            lambda pictures: batch.wrong(self.score(pictures)),
+            batch.pictures,
+            distance,
+            self.settings.tries,
+        )
         loss = self._loss(replace(batch, pictures=hard))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -335,7 +337,12 @@ def accuracy(training: RobustTraining, asked: Labelled) -> tuple[float, float]:
             some = asked.only(torch.arange(first, min(first + 200, len(asked))))
             pictures = (some.pictures.float() / 255).contiguous(memory_format=torch.channels_last)
             batch = Batch(pictures, some.classes, some.classes)
-            hard = moved(training.score, batch, training.settings.distance, 5)
+            hard = moved(
+                lambda shown, batch=batch: batch.wrong(training.score(shown)),  # type: ignore[misc]
+                pictures,
+                training.settings.distance,
+                5,
+            )
             with torch.no_grad():
                 for row, shown in enumerate((pictures, hard)):
                     right[row] += (training.score(shown).argmax(1) == some.classes).sum()

@@ -17,7 +17,7 @@ Why it looks like this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -168,15 +168,16 @@ class DreamNet(nn.Module):
         class_map: Tensor = self.maps(x)[CLASS_MAP]
         return class_map.mean(dim=(2, 3))
 
-    def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """Every dreamable layer and the class map, by name."""
+    def maps(self, x: Tensor, only: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Every dreamable layer, or only some, and the class map, by name."""
         found: dict[str, Tensor] = {}
         for stage, units in enumerate(self.stages):
             assert isinstance(units, nn.ModuleList)
             for block, unit in enumerate(units):
                 x = unit(x)
                 for layer in self.config.layers:
-                    if (layer.stage, layer.block) == (stage, block):
+                    wanted = only is None or layer.name in only
+                    if wanted and (layer.stage, layer.block) == (stage, block):
                         found[layer.name] = self.get_submodule(layer.name)(x)
         found[CLASS_MAP] = self.class_map(x)
         return found
