@@ -17,16 +17,30 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dreamnet_training.hardening import Hardening, HardeningSettings, Lessons, soft_labels
-from dreamnet_training.pictures import load_pictures
-from dreamnet_training.robust import Progress, class_folders, labelled, square
-from dreamnet_training.teachers import load_teacher
+from dreamnet_training.hardening import (
+    TEACHER_PX,
+    Hardening,
+    HardeningSettings,
+    Lessons,
+    recognised,
+    soft_labels,
+)
+from dreamnet_training.pictures import PictureSet, load_pictures
+from dreamnet_training.robust import (
+    Labelled,
+    Progress,
+    class_folders,
+    held_out,
+    labelled,
+    square,
+)
+from dreamnet_training.teachers import Teacher, load_teacher
 
 from livedream.dream.networks.dreamnet import load_dreamnet, read_metadata, save_dreamnet
 from livedream.dream.networks.words import imagenet_numbers
 
 DECODED = "decoded-pictures"
-SAMPLE_PX = 192
+SAMPLE_PX = 192  # side of the samples as they are kept, and as teachers see them
 
 
 def arguments_of() -> argparse.Namespace:
@@ -36,19 +50,53 @@ def arguments_of() -> argparse.Namespace:
     add("--start", type=Path, required=True, help="a dreamnet of ImageNet's classes, .safetensors")
     add("--pictures", type=Path, action="append", required=True, help="folder or zip; repeatable")
     add("--samples", type=Path, help="folder or zip")
+    add("--hold-out", type=int, default=800, help="pictures that stay unseen, to report on")
     add("--teacher", type=Path, action="append", default=[], help="weights; repeatable")
     add("--minutes", type=float, default=34.0)
     add("--distance", type=float, default=usual.distance, help="an adversary's reach")
     add("--tries", type=int, default=usual.tries, help="its steps")
     add("--batch", type=int, default=usual.batch)
     add("--learning-rate", type=float, default=usual.learning_rate)
-    add("--size", type=int, default=64, help="side of the pictures as they are kept, px")
+    add("--size", type=int, default=usual.size_px, help="side of the pictures that it learns, px")
+    add("--kept-size", type=int, default=64, help="side of --pictures as they are kept, px")
     add("--licence", help="default: that of --start")
     add("--work", type=Path, required=True, help="checkpoint; decoded pictures lie beside it")
     add("--output", type=Path, required=True, help="the network's .safetensors")
     add("--threads", type=int, default=2)
     add("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def from_folders(sets: list[PictureSet], size: int) -> Labelled:
+    """The pictures in folders with WordNet numbers, and their classes among ImageNet's."""
+    numbers = imagenet_numbers()
+    folders = [folder for folder in class_folders(sets) if folder in numbers]
+    if not folders:
+        sys.exit("--pictures: no folder is named by a WordNet number, such as n02814860")
+    found = labelled(sets, folders, size)
+    return Labelled(
+        found.pictures, torch.tensor([numbers[folder] for folder in folders])[found.classes]
+    )
+
+
+def from_names(pictures: PictureSet, size: int) -> Labelled:
+    """The pictures whose names begin with WordNet numbers, and their classes among ImageNet's."""
+    numbers = imagenet_numbers()
+    known = {at: Path(name).name[:9] for at, name in enumerate(pictures.names)}
+    known = {at: number for at, number in known.items() if number in numbers}
+    if not known:
+        sys.exit("--samples: no file's name begins with a WordNet number, such as n02814860.jpg")
+    squares = torch.stack([square(pictures.picture(at), size) for at in known])
+    return Labelled(squares, torch.tensor([numbers[number] for number in known.values()]))
+
+
+def teachers_of(paths: list[Path], count: int) -> list[Teacher]:
+    """The networks in these files, of which each has to have ``count`` classes."""
+    teachers = [load_teacher(path, []) for path in paths]
+    for path, teacher in zip(paths, teachers, strict=True):
+        if teacher.num_classes != count:
+            sys.exit(f"{path}: a teacher must have {count} classes (found {teacher.num_classes})")
+    return teachers
 
 
 def main() -> None:
@@ -60,29 +108,32 @@ def main() -> None:
     settings = HardeningSettings(
         asked.minutes,
         batch=asked.batch,
+        size_px=asked.size,
         distance=asked.distance,
         tries=asked.tries,
         learning_rate=asked.learning_rate,
     )
-    net, said, numbers = load_dreamnet(asked.start), read_metadata(asked.start), imagenet_numbers()
-    teachers = [load_teacher(path, []) for path in asked.teacher]
+    net, said = load_dreamnet(asked.start), read_metadata(asked.start)
+    count = len(imagenet_numbers())
+    if net.config.num_classes != count:
+        has = net.config.num_classes
+        sys.exit(f"{asked.start}: a network of ImageNet's {count} classes is wanted (found {has})")
+    teachers = teachers_of(asked.teacher, count)
+
+    def lessons_of(some: Labelled, teacher_px: int) -> Lessons:
+        targets = soft_labels(some.pictures, some.classes, teachers, count, teacher_px)
+        return Lessons(some.pictures, targets)
+
     cache = asked.work.parent / DECODED
     sets = [load_pictures(path, cache) for path in asked.pictures]
-    folders = [folder for folder in class_folders(sets) if folder in numbers]
-    if not folders:
-        sys.exit(f"{asked.pictures[0]}: no folder is named by a WordNet number, such as n02814860")
-    found = labelled(sets, folders, asked.size)
-    classes = torch.tensor([numbers[folder] for folder in folders])[found.classes]
-    count = net.config.num_classes
-    lessons = Lessons(found.pictures, soft_labels(found.pictures, classes, teachers, count))
+    learned, unseen = (
+        lessons_of(some, TEACHER_PX)
+        for some in held_out(from_folders(sets, asked.kept_size), asked.hold_out)
+    )
     samples = None
     if asked.samples:
-        every = load_pictures(asked.samples, cache)
-        known = {at: numbers.get(Path(name).name[:9]) for at, name in enumerate(every.names)}
-        chosen = [at for at, number in known.items() if number is not None]
-        pictures = torch.stack([square(every.picture(at), SAMPLE_PX) for at in chosen])
-        own = torch.tensor([known[at] for at in chosen])
-        samples = Lessons(pictures, soft_labels(pictures, own, teachers, count))
+        found = from_names(load_pictures(asked.samples, cache), SAMPLE_PX)
+        samples = lessons_of(found, SAMPLE_PX)
     training = Hardening(net, settings)
 
     def keep() -> None:
@@ -93,8 +144,10 @@ def main() -> None:
                           "loss": round(progress.loss, 4)}), flush=True)  # fmt: skip
         keep()
 
-    training.run(lessons, samples, np.random.default_rng(asked.seed), seen)
+    training.run(learned, samples, np.random.default_rng(asked.seed), seen)
     keep()
+    plain, attacked = recognised(training, unseen)
+    print(json.dumps({"recognised": plain, "recognised when attacked": attacked}), flush=True)
     notes = {key: value for key, value in said.items() if key not in ("architecture", "config")}
     if asked.licence:
         notes["licence"] = asked.licence

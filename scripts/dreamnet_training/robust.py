@@ -148,10 +148,15 @@ class Batch:
 
 
 def augmented(
-    pictures: Tensor, size: int, random: np.random.Generator, least: float = 0.65
+    pictures: Tensor,
+    size: int,
+    random: np.random.Generator,
+    least: float = 0.65,
+    most: float = 1.05,
 ) -> Tensor:
     """uint8 pictures as float ones of ``size`` px: cut, mirrored half of the time, recoloured.
 
+    least, most: side of a cut, as a fraction of the picture's; above 1 its border is reflected.
     Colours move little: a word has its own.
     """
     count = len(pictures)
@@ -159,7 +164,7 @@ def augmented(
     def draw(low: float, high: float, *shape: int) -> Tensor:
         return torch.from_numpy(random.uniform(low, high, (count, *shape))).float()
 
-    scale, aspect = draw(least, 1.05), draw(-0.15, 0.15).exp()
+    scale, aspect = draw(least, most), draw(-0.15, 0.15).exp()
     mirror = torch.from_numpy(random.choice([-1.0, 1.0], count)).float()
     placing = torch.zeros(count, 2, 3)
     placing[:, 0, 0] = scale * mirror * aspect.clamp_max(1)
@@ -306,7 +311,7 @@ class RobustTraining:
         self, lessons: Labelled, random: np.random.Generator, seen: Callable[[Progress], None]
     ) -> None:
         """Trains for as long as the settings say; ``seen`` is told every hundred steps."""
-        order = _orders(len(lessons), self.settings.batch, random)
+        order = orders(len(lessons), self.settings.batch, random)
         asked, begun_s, losses = self.settings, time.monotonic(), 0.0
         while (gone := (time.monotonic() - begun_s) / 60 / asked.minutes) < 1:
             size = asked.small_px if gone < asked.small_share else asked.size_px
@@ -352,7 +357,7 @@ def accuracy(training: RobustTraining, asked: Labelled) -> tuple[float, float]:
     return plain, attacked
 
 
-def _orders(count: int, batch: int, random: np.random.Generator) -> Iterator[Tensor]:
+def orders(count: int, batch: int, random: np.random.Generator) -> Iterator[Tensor]:
     """Indices in batches without end, each picture once before any comes again."""
     waiting = np.empty(0, np.int64)
     while True:
