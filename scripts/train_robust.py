@@ -113,8 +113,7 @@ def main() -> None:
         torch.save(training.state_dict(), asked.work / "checkpoint.pt")
 
     def seen(progress: Progress) -> None:
-        print(json.dumps({"gone": round(progress.gone, 4), "steps": progress.steps,
-                          "loss": round(progress.loss, 4)}), flush=True)  # fmt: skip
+        print(progress.as_json(), flush=True)
         keep()
 
     training.run(lessons, random, seen)

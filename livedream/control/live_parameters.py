@@ -2,6 +2,8 @@
 
 Each has a target, set by controllers; a value on its way there; and offsets that modulators add.
 Whatever is written, a snapshot never holds a value outside its declared range.
+
+A little longer than other files: targets, values and fades are one state, guarded by one lock.
 """
 
 import contextlib

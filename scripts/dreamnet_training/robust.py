@@ -13,6 +13,7 @@ Convention
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -219,11 +220,16 @@ def _norm(pictures: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Progress:
-    """gone: share of the run.  steps: so far.  loss: the mean of the last hundred."""
+    """gone: share of the run.  steps: so far.  loss: the mean since it was told last."""
 
     gone: float
     steps: int
     loss: float
+
+    def as_json(self) -> str:
+        """A line for the log."""
+        found = {"gone": round(self.gone, 4), "steps": self.steps, "loss": round(self.loss, 4)}
+        return json.dumps(found)
 
 
 class RobustTraining:
