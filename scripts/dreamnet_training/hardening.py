@@ -1,12 +1,15 @@
 """Hardening: a dreamnet that goes on saying the same about pictures that an adversary has moved.
 
 A network that is there already is fine-tuned: of a moved picture (`robust.moved`) it has to say
-what labels and teachers say of the picture, and its layers what they said before it was moved. Its
-layers keep their names and, about, their motifs, and lose what only the adversary can see.
+what labels and teachers say of the picture, and its layers what they said before it was moved;
+where there are neither labels nor teachers, its classes, too. Its layers keep their names and,
+about, their motifs, and lose what only the adversary can see. A network between that and the one
+before (`between`) has most of what both have: the weights of the two are near enough to be averaged
+(Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
 
 Convention
     Pictures are ``(N, 3, S, S)``, uint8 or float RGB in [0, 1]; targets ``(N, C)``, of each class
-    its probability.
+    its probability, or None: what the network said before of the picture.
 """
 
 from __future__ import annotations
@@ -72,17 +75,18 @@ class HardeningSettings:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Square pictures, (N, 3, S, S) uint8, and what is to be said of each, (N, C) fp16."""
+    """Square pictures, (N, 3, S, S) uint8, and what is to be said of each, (N, C) fp16 or None."""
 
     pictures: Tensor
-    targets: Tensor
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.pictures)
 
     def only(self, indices: Tensor) -> Lessons:
         """Those of them."""
-        return Lessons(self.pictures[indices], self.targets[indices])
+        targets = None if self.targets is None else self.targets[indices]
+        return Lessons(self.pictures[indices], targets)
 
 
 @torch.no_grad()
@@ -122,7 +126,9 @@ class Hardening:
         self.before = copy.deepcopy(net).to(memory_format=torch.channels_last).eval()
         self.before.requires_grad_(False)
         self.net: DreamNet = net.to(memory_format=torch.channels_last).requires_grad_(True).train()
-        self.weights = {layer.name: _weight(layer) for layer in net.config.layers}
+        self.weights = {layer.name: _weight(layer) for layer in net.config.layers} | {
+            CLASS_MAP: 1.0
+        }
         self.deep = [layer.name for layer in net.config.layers if _is_deep(layer)]
         self.optimizer = Optimizer(list(net.parameters()), settings.weight_decay)
         self.average = {key: value.clone() for key, value in net.state_dict().items()}
@@ -143,14 +149,17 @@ class Hardening:
         return self._maps(self.before, pictures, list(self.weights))
 
     def wrong(
-        self, pictures: Tensor, targets: Tensor, wanted: Mapping[str, Tensor],
+        self, pictures: Tensor, targets: Tensor | None, wanted: Mapping[str, Tensor],
         layers: Sequence[str] | None = None,
     ) -> Tensor:  # fmt: skip
         """How far the network is from the targets and, in ``layers`` (None: all), from what was
-        wanted: squares, as fractions of the layer's own mean square."""
+        wanted: squares, as fractions of the layer's own mean square. Without targets the class map
+        counts as a layer."""
         maps = self._maps(self.net, pictures, layers)
-        said = maps.pop(CLASS_MAP).float().mean((2, 3)).log_softmax(1)
-        loss = -(targets * said).sum(1).mean()
+        loss = torch.zeros(())
+        if targets is not None:
+            said = maps.pop(CLASS_MAP).float().mean((2, 3)).log_softmax(1)
+            loss = -(targets * said).sum(1).mean()
         whole = sum(self.weights[name] for name in maps)
         for name, found in maps.items():
             away = (found - wanted[name]).square().float().mean()
@@ -159,8 +168,8 @@ class Hardening:
         return loss
 
     def moved(
-        self, pictures: Tensor, targets: Tensor, wanted: Mapping[str, Tensor], distance: float,
-        tries: int,
+        self, pictures: Tensor, targets: Tensor | None, wanted: Mapping[str, Tensor],
+        distance: float, tries: int,
     ) -> Tensor:  # fmt: skip
         """Pictures as the adversary moves them: it attacks what is said and the deep layers."""
         return moved(
@@ -173,7 +182,7 @@ class Hardening:
         return self._maps(self.net, pictures, ())[CLASS_MAP].float().mean((2, 3))
 
     def step(
-        self, pictures: Tensor, targets: Tensor, *, distance: float, learning_rate: float
+        self, pictures: Tensor, targets: Tensor | None, *, distance: float, learning_rate: float
     ) -> float:
         """One update; returns its loss."""
         wanted = self.wanted(pictures)
@@ -193,11 +202,10 @@ class Hardening:
         """The averaged weights, and after how many steps."""
         return {"net": self.average, "steps": self.steps}
 
-    def averaged(self) -> DreamNet:
-        """The network that the averaged weights make, in evaluation mode."""
-        net = DreamNet(self.net.config)
-        net.load_state_dict(self.average)
-        return net.eval()
+    def averaged(self, share: float = 1.0) -> DreamNet:
+        """The network that the averaged weights make, or that lies between it and the one before:
+        ``share`` of the way, 0 to 1. In evaluation mode."""
+        return between(self.before, self.average, share)
 
     def run(
         self,
@@ -214,11 +222,14 @@ class Hardening:
         begun_s = time.monotonic()
         while (gone := (time.monotonic() - begun_s) / 60 / asked.minutes) < 1:
             parts = [next(some) for some in drawn]
-            pictures, targets = (torch.cat(each) for each in zip(*parts, strict=True))
+            pictures = torch.cat([part.pictures for part in parts])
+            said = [part.targets for part in parts if part.targets is not None]
+            targets = torch.cat(said) if said else None
             if random.random() < asked.mixed:
                 batch = mixed(pictures, torch.arange(len(pictures)), random)
                 pictures = batch.pictures
-                targets = batch.share * targets + (1 - batch.share) * targets[batch.others]
+                if targets is not None:
+                    targets = batch.share * targets + (1 - batch.share) * targets[batch.others]
             risen = min(1, 0.25 + gone / asked.rise) if asked.rise else 1
             warm = min(1, (self.steps + 1) / asked.warm_up_steps)
             losses += self.step(
@@ -233,14 +244,24 @@ class Hardening:
 
     def _drawn(
         self, lessons: Lessons, count: int, cut: tuple[float, float], random: np.random.Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented pictures and their targets, ``count`` at a time without end."""
+    ) -> Iterator[Lessons]:
+        """Augmented pictures, float, and their targets, ``count`` at a time without end."""
         for order in orders(len(lessons), count, random):
             some = lessons.only(order)
-            yield (
+            yield Lessons(
                 augmented(some.pictures, self.settings.size_px, random, *cut),
-                some.targets.float(),
+                None if some.targets is None else some.targets.float(),
             )
+
+
+def between(before: DreamNet, weights: Mapping[str, Tensor], share: float) -> DreamNet:
+    """A network of ``before``'s shape, ``share`` of the way (0 to 1) to ``weights``; in evaluation
+    mode."""
+    net = DreamNet(before.config)
+    net.load_state_dict(
+        {key: value.lerp(weights[key], share) for key, value in before.state_dict().items()}
+    )
+    return net.eval()
 
 
 def recognised(training: Hardening, asked: Lessons) -> tuple[float, float]:
@@ -256,11 +277,13 @@ def recognised(training: Hardening, asked: Lessons) -> tuple[float, float]:
                 some.pictures.float() / 255, (settings.size_px, settings.size_px), mode="bilinear",
                 align_corners=False, antialias=True,
             ).contiguous(memory_format=torch.channels_last)  # fmt: skip
-            targets, wanted = some.targets.float(), training.wanted(pictures)
+            wanted = training.wanted(pictures)
+            targets = None if some.targets is None else some.targets.float()
+            right_ones = targets if targets is not None else wanted[CLASS_MAP].mean((2, 3))
             hard = training.moved(pictures, targets, wanted, settings.distance, _HELD_OUT_TRIES)
             for row, shown in enumerate((pictures, hard)):
                 said = training.score(shown).argmax(1)
-                right[row] += (said == targets.argmax(1)).sum()
+                right[row] += (said == right_ones.argmax(1)).sum()
     finally:
         training.net = net
     plain, attacked = (right / max(1, len(asked))).tolist()

@@ -66,6 +66,7 @@ def lessons(count: int = 48) -> Lessons:
 
 
 def shown(some: Lessons) -> tuple[Tensor, Tensor]:
+    assert some.targets is not None
     return some.pictures.float() / 255, some.targets.float()
 
 
@@ -101,7 +102,8 @@ def test_an_adversary_stays_within_reach_and_does_harm() -> None:
 def test_the_adversary_attacks_deep_layers_and_all_are_kept() -> None:
     training = Hardening(small(), HardeningSettings(1))
     assert training.deep == ["eyes", "things"]
-    assert training.weights == {"strokes": 0.3, "mosaic": 0.5, "eyes": 1.0, "things": 1.0}
+    weights = {"strokes": 0.3, "mosaic": 0.5, "eyes": 1.0, "things": 1.0, "class_map": 1.0}
+    assert training.weights == weights
     pictures, targets = shown(lessons(8))
     wanted = training.wanted(pictures)
     with torch.no_grad():
@@ -155,6 +157,43 @@ def test_it_learns_less_wrong_things_about_moved_pictures() -> None:
     net = training.net
     plain, attacked = recognised(training, lessons())
     assert plain > 0.9 and attacked <= plain and training.net is net
+
+
+def test_without_targets_the_classes_are_kept_as_a_layer_is() -> None:
+    training = Hardening(small(), HardeningSettings(1))
+    pictures = lessons(8).pictures.float() / 255
+    wanted = training.wanted(pictures)
+    with torch.no_grad():
+        assert float(training.wrong(pictures, None, wanted)) < 1e-6
+        for values in training.net.class_map.parameters():
+            values.mul_(2)
+        # Twice as much of a map is away by its own square, and weighs 1 of 3.8.
+        wrong = float(training.wrong(pictures, None, wanted))
+        assert wrong == pytest.approx(1 / 3.8, rel=0.05)
+        assert float(training.wrong(pictures, None, wanted, training.deep)) > wrong
+
+
+def test_it_learns_without_targets() -> None:
+    training = Hardening(small(), HardeningSettings(0.05, batch=8, samples=4, size_px=64))
+    pictures = Lessons(lessons().pictures)
+    told: list[Progress] = []
+    training.run(pictures, pictures, np.random.default_rng(0), told.append)
+    assert training.steps > 1
+    plain, attacked = recognised(training, pictures)
+    assert 0 <= attacked <= plain <= 1 and plain > 0.5  # it says what it said before
+
+
+def test_a_network_between_is_the_mean_of_both() -> None:
+    training = Hardening(small(), HardeningSettings(1, warm_up_steps=1, average=0.5))
+    pictures, targets = shown(lessons(8))
+    for _ in range(5):
+        training.step(pictures, targets, distance=0.3, learning_rate=1e-2)
+    before, half, after = (training.averaged(share).state_dict() for share in (0, 0.5, 1))
+    for key, value in training.before.state_dict().items():
+        assert torch.equal(before[key], value)
+        assert torch.equal(after[key], training.average[key])
+        assert torch.allclose(half[key], (value + after[key]) / 2, atol=1e-6)
+    assert not torch.equal(before["class_map.weight"], after["class_map.weight"])
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -212,15 +251,22 @@ def test_classes_are_read_from_folders_and_from_names(tmp_path: Path) -> None:
         harden_dreamnet.from_names(nameless, 64)
 
 
-def test_a_network_of_other_classes_is_refused(
+def test_a_network_of_other_classes_learns_from_all_pictures_and_no_teacher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = tmp_path / "start.safetensors"
-    save_dreamnet(DreamNet(replace(SMALL, num_classes=964)), start, {})
-    words = f"""harden_dreamnet.py --start {start} --pictures {tmp_path / "none.zip"}
-        --work {tmp_path / "runs" / "one"} --output {tmp_path / "made.safetensors"}"""
+    start, output = tmp_path / "start.safetensors", tmp_path / "made.safetensors"
+    save_dreamnet(DreamNet(replace(SMALL, num_classes=964)), start, {"licence": "MIT"})
+    archive_of(tmp_path / "any.zip", [f"{n}.png" for n in range(12)])
+    words = f"""harden_dreamnet.py --start {start} --pictures {tmp_path / "any.zip"}
+        --samples {tmp_path / "any.zip"} --minutes 0.02 --batch 4 --size 64
+        --work {tmp_path / "runs" / "one"} --output {output}"""
     monkeypatch.setattr(sys, "argv", words.split())
-    with pytest.raises(SystemExit, match=r"1000 classes is wanted \(found 964\)"):
+    harden_dreamnet.main()
+    made, began = load_dreamnet(output), load_dreamnet(start)
+    assert made.config == began.config
+    assert not torch.equal(made.class_map.weight, began.class_map.weight)
+    monkeypatch.setattr(sys, "argv", [*words.split(), "--teacher", "any.safetensors"])
+    with pytest.raises(SystemExit, match=r"ImageNet's classes \(found one of 964\)"):
         harden_dreamnet.main()
 
 
