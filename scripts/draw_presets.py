@@ -44,7 +44,6 @@ NETWORKS: Final = (
     "dreamnet",
     "dreamnet-birds",
     "dreamnet-insects",
-    "dreamnet-clear",
     "dreamnet-things",
 )
 README: Final = DreamSettings(size="540p", octaves=3, strength=18.0, half_life=2.0)

@@ -1,9 +1,8 @@
 """Fine-tune a dreamnet against an adversary: ``python scripts/harden_dreamnet.py --help``.
 
 Its dreams become cleaner, and grow where the picture has their shape; layers, classes and what is
-dreamed by default stay (`dreamnet_training.hardening`). A network of ImageNet's classes learns from
-pictures in folders named as WordNet numbers them (``n02814860``), and from samples whose file names
-begin so; any other from all pictures, of which it goes on saying what it says.
+dreamed by default stay (`dreamnet_training.hardening`). It learns from pictures in folders named as
+WordNet numbers its classes (``n02814860``), and from samples whose file names begin so.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     usual = HardeningSettings
-    add("--start", type=Path, required=True, help="a dreamnet, .safetensors")
+    add("--start", type=Path, required=True, help="a dreamnet of ImageNet's classes, .safetensors")
     add("--pictures", type=Path, action="append", required=True, help="folder or zip; repeatable")
     add("--samples", type=Path, help="folder or zip")
     add("--hold-out", type=int, default=800, help="pictures that stay unseen, to report on")
@@ -92,20 +91,6 @@ def from_names(pictures: PictureSet, size: int) -> Labelled:
     return Labelled(squares, torch.tensor([numbers[number] for number in known.values()]))
 
 
-def all_of(sets: list[PictureSet], size: int) -> Lessons:
-    """Every picture, of which the network has to go on saying what it says."""
-    squares = [
-        square(pictures.picture(index), size) for pictures in sets for index in range(len(pictures))
-    ]
-    return Lessons(torch.stack(squares))
-
-
-def lessons_of(some: Labelled, teachers: list[Teacher], count: int, teacher_px: int) -> Lessons:
-    """Labelled pictures, and what labels and teachers say of them."""
-    targets = soft_labels(some.pictures, some.classes, teachers, count, teacher_px)
-    return Lessons(some.pictures, targets)
-
-
 def teachers_of(paths: list[Path], count: int) -> list[Teacher]:
     """The networks in these files, of which each has to have ``count`` classes."""
     teachers = [load_teacher(path, []) for path in paths]
@@ -129,26 +114,27 @@ def main() -> None:
         tries=asked.tries,
         learning_rate=asked.learning_rate,
     )
-    net, notes = load_dreamnet(asked.start), read_metadata(asked.start)
-    count = net.config.num_classes
-    labels = count == len(imagenet_numbers())
-    if asked.teacher and not labels:
-        sys.exit(f"--teacher: for networks of ImageNet's classes (found one of {count})")
+    net, said = load_dreamnet(asked.start), read_metadata(asked.start)
+    count = len(imagenet_numbers())
+    if net.config.num_classes != count:
+        has = net.config.num_classes
+        sys.exit(f"{asked.start}: a network of ImageNet's {count} classes is wanted (found {has})")
     teachers = teachers_of(asked.teacher, count)
+
+    def lessons_of(some: Labelled, teacher_px: int) -> Lessons:
+        targets = soft_labels(some.pictures, some.classes, teachers, count, teacher_px)
+        return Lessons(some.pictures, targets)
+
     cache = asked.work.parent / DECODED
     sets = [load_pictures(path, cache) for path in asked.pictures]
-    samples = [load_pictures(asked.samples, cache)] if asked.samples else []
-    shown: Lessons | None = None
-    if labels:
-        learned, unseen = (
-            lessons_of(some, teachers, count, TEACHER_PX)
-            for some in held_out(from_folders(sets, asked.kept_size), asked.hold_out)
-        )
-        if samples:
-            shown = lessons_of(from_names(samples[0], SAMPLE_PX), teachers, count, SAMPLE_PX)
-    else:
-        learned, unseen = held_out(all_of(sets, asked.kept_size), asked.hold_out)
-        shown = all_of(samples, SAMPLE_PX) if samples else None
+    learned, unseen = (
+        lessons_of(some, TEACHER_PX)
+        for some in held_out(from_folders(sets, asked.kept_size), asked.hold_out)
+    )
+    samples = None
+    if asked.samples:
+        found = from_names(load_pictures(asked.samples, cache), SAMPLE_PX)
+        samples = lessons_of(found, SAMPLE_PX)
     training = Hardening(net, settings)
 
     def keep() -> None:
@@ -158,11 +144,11 @@ def main() -> None:
         print(progress.as_json(), flush=True)
         keep()
 
-    training.run(learned, shown, np.random.default_rng(asked.seed), seen)
+    training.run(learned, samples, np.random.default_rng(asked.seed), seen)
     keep()
     plain, attacked = recognised(training, unseen)
     print(json.dumps({"recognised": plain, "recognised when attacked": attacked}), flush=True)
-    notes = {key: value for key, value in notes.items() if key not in ("architecture", "config")}
+    notes = {key: value for key, value in said.items() if key not in ("architecture", "config")}
     if asked.licence:
         notes["licence"] = asked.licence
     asked.output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,14 @@
 """Hardening: a dreamnet that goes on saying the same about pictures that an adversary has moved.
 
 A network that is there already is fine-tuned: of a moved picture (`robust.moved`) it has to say
-what labels and teachers say of the picture, and its layers what they said before it was moved;
-where there are neither labels nor teachers, its classes, too. Its layers keep their names and,
-about, their motifs, and lose what only the adversary can see. A network between that and the one
-before (`between`) has most of what both have: the weights of the two are near enough to be averaged
+what labels and teachers say of the picture, and its layers what they said before it was moved. Its
+layers keep their names and, about, their motifs, and lose what only the adversary can see. A
+network between the two has most of what either has: their weights are near enough to be averaged
 (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
 
 Convention
     Pictures are ``(N, 3, S, S)``, uint8 or float RGB in [0, 1]; targets ``(N, C)``, of each class
-    its probability, or None: what the network said before of the picture.
+    its probability.
 """
 
 from __future__ import annotations
@@ -75,18 +74,17 @@ class HardeningSettings:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Square pictures, (N, 3, S, S) uint8, and what is to be said of each, (N, C) fp16 or None."""
+    """Square pictures, (N, 3, S, S) uint8, and what is to be said of each, (N, C) fp16."""
 
     pictures: Tensor
-    targets: Tensor | None = None
+    targets: Tensor
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.targets)
 
     def only(self, indices: Tensor) -> Lessons:
         """Those of them."""
-        targets = None if self.targets is None else self.targets[indices]
-        return Lessons(self.pictures[indices], targets)
+        return Lessons(self.pictures[indices], self.targets[indices])
 
 
 @torch.no_grad()
@@ -126,9 +124,7 @@ class Hardening:
         self.before = copy.deepcopy(net).to(memory_format=torch.channels_last).eval()
         self.before.requires_grad_(False)
         self.net: DreamNet = net.to(memory_format=torch.channels_last).requires_grad_(True).train()
-        self.weights = {layer.name: _weight(layer) for layer in net.config.layers} | {
-            CLASS_MAP: 1.0
-        }
+        self.weights = {layer.name: _weight(layer) for layer in net.config.layers}
         self.deep = [layer.name for layer in net.config.layers if _is_deep(layer)]
         self.optimizer = Optimizer(list(net.parameters()), settings.weight_decay)
         self.average = {key: value.clone() for key, value in net.state_dict().items()}
@@ -149,17 +145,14 @@ class Hardening:
         return self._maps(self.before, pictures, list(self.weights))
 
     def wrong(
-        self, pictures: Tensor, targets: Tensor | None, wanted: Mapping[str, Tensor],
+        self, pictures: Tensor, targets: Tensor, wanted: Mapping[str, Tensor],
         layers: Sequence[str] | None = None,
     ) -> Tensor:  # fmt: skip
         """How far the network is from the targets and, in ``layers`` (None: all), from what was
-        wanted: squares, as fractions of the layer's own mean square. Without targets the class map
-        counts as a layer."""
+        wanted: squares, as fractions of the layer's own mean square."""
         maps = self._maps(self.net, pictures, layers)
-        loss = torch.zeros(())
-        if targets is not None:
-            said = maps.pop(CLASS_MAP).float().mean((2, 3)).log_softmax(1)
-            loss = -(targets * said).sum(1).mean()
+        said = maps.pop(CLASS_MAP).float().mean((2, 3)).log_softmax(1)
+        loss = -(targets * said).sum(1).mean()
         whole = sum(self.weights[name] for name in maps)
         for name, found in maps.items():
             away = (found - wanted[name]).square().float().mean()
@@ -168,8 +161,8 @@ class Hardening:
         return loss
 
     def moved(
-        self, pictures: Tensor, targets: Tensor | None, wanted: Mapping[str, Tensor],
-        distance: float, tries: int,
+        self, pictures: Tensor, targets: Tensor, wanted: Mapping[str, Tensor], distance: float,
+        tries: int,
     ) -> Tensor:  # fmt: skip
         """Pictures as the adversary moves them: it attacks what is said and the deep layers."""
         return moved(
@@ -182,7 +175,7 @@ class Hardening:
         return self._maps(self.net, pictures, ())[CLASS_MAP].float().mean((2, 3))
 
     def step(
-        self, pictures: Tensor, targets: Tensor | None, *, distance: float, learning_rate: float
+        self, pictures: Tensor, targets: Tensor, *, distance: float, learning_rate: float
     ) -> float:
         """One update; returns its loss."""
         wanted = self.wanted(pictures)
@@ -203,9 +196,13 @@ class Hardening:
         return {"net": self.average, "steps": self.steps}
 
     def averaged(self, share: float = 1.0) -> DreamNet:
-        """The network that the averaged weights make, or that lies between it and the one before:
+        """The network that the averaged weights make, or one between it and the network before:
         ``share`` of the way, 0 to 1. In evaluation mode."""
-        return between(self.before, self.average, share)
+        net, before = DreamNet(self.net.config), self.before.state_dict()
+        net.load_state_dict(
+            {key: before[key].lerp(value, share) for key, value in self.average.items()}
+        )
+        return net.eval()
 
     def run(
         self,
@@ -222,14 +219,11 @@ class Hardening:
         begun_s = time.monotonic()
         while (gone := (time.monotonic() - begun_s) / 60 / asked.minutes) < 1:
             parts = [next(some) for some in drawn]
-            pictures = torch.cat([part.pictures for part in parts])
-            said = [part.targets for part in parts if part.targets is not None]
-            targets = torch.cat(said) if said else None
+            pictures, targets = (torch.cat(each) for each in zip(*parts, strict=True))
             if random.random() < asked.mixed:
                 batch = mixed(pictures, torch.arange(len(pictures)), random)
                 pictures = batch.pictures
-                if targets is not None:
-                    targets = batch.share * targets + (1 - batch.share) * targets[batch.others]
+                targets = batch.share * targets + (1 - batch.share) * targets[batch.others]
             risen = min(1, 0.25 + gone / asked.rise) if asked.rise else 1
             warm = min(1, (self.steps + 1) / asked.warm_up_steps)
             losses += self.step(
@@ -244,24 +238,14 @@ class Hardening:
 
     def _drawn(
         self, lessons: Lessons, count: int, cut: tuple[float, float], random: np.random.Generator
-    ) -> Iterator[Lessons]:
-        """Augmented pictures, float, and their targets, ``count`` at a time without end."""
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented pictures and their targets, ``count`` at a time without end."""
         for order in orders(len(lessons), count, random):
             some = lessons.only(order)
-            yield Lessons(
+            yield (
                 augmented(some.pictures, self.settings.size_px, random, *cut),
-                None if some.targets is None else some.targets.float(),
+                some.targets.float(),
             )
-
-
-def between(before: DreamNet, weights: Mapping[str, Tensor], share: float) -> DreamNet:
-    """A network of ``before``'s shape, ``share`` of the way (0 to 1) to ``weights``; in evaluation
-    mode."""
-    net = DreamNet(before.config)
-    net.load_state_dict(
-        {key: value.lerp(weights[key], share) for key, value in before.state_dict().items()}
-    )
-    return net.eval()
 
 
 def recognised(training: Hardening, asked: Lessons) -> tuple[float, float]:
@@ -277,13 +261,11 @@ def recognised(training: Hardening, asked: Lessons) -> tuple[float, float]:
                 some.pictures.float() / 255, (settings.size_px, settings.size_px), mode="bilinear",
                 align_corners=False, antialias=True,
             ).contiguous(memory_format=torch.channels_last)  # fmt: skip
-            wanted = training.wanted(pictures)
-            targets = None if some.targets is None else some.targets.float()
-            right_ones = targets if targets is not None else wanted[CLASS_MAP].mean((2, 3))
+            targets, wanted = some.targets.float(), training.wanted(pictures)
             hard = training.moved(pictures, targets, wanted, settings.distance, _HELD_OUT_TRIES)
             for row, shown in enumerate((pictures, hard)):
                 said = training.score(shown).argmax(1)
-                right[row] += (said == right_ones.argmax(1)).sum()
+                right[row] += (said == targets.argmax(1)).sum()
     finally:
         training.net = net
     plain, attacked = (right / max(1, len(asked))).tolist()

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,23 +122,12 @@ def square(picture: Bytes, size: int) -> Tensor:
     return scaled[0].round().clamp(0, 255).to(torch.uint8)
 
 
-class _Pictures(Protocol):
-    """A set of pictures from which some can be taken."""
-
-    def __len__(self) -> int: ...
-
-    def only(self, indices: Tensor) -> Self: ...
-
-
-Some = TypeVar("Some", bound=_Pictures)
-
-
-def held_out(pictures: Some, count: int) -> tuple[Some, Some]:
+def held_out(labelled: Labelled, count: int) -> tuple[Labelled, Labelled]:
     """What is learned from, and ``count`` pictures that are not, a tenth of all at most; always the
     same."""
-    count = min(count, len(pictures) // 10)
-    order = torch.from_numpy(np.random.default_rng(HOLD_OUT_SEED).permutation(len(pictures)))
-    return pictures.only(order[count:]), pictures.only(order[:count])
+    count = min(count, len(labelled) // 10)
+    order = torch.from_numpy(np.random.default_rng(HOLD_OUT_SEED).permutation(len(labelled)))
+    return labelled.only(order[count:]), labelled.only(order[:count])
 
 
 @dataclass(frozen=True)

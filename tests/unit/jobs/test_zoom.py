@@ -47,9 +47,10 @@ def look(dreams: list[Dream]) -> NDArray[np.float64]:
 @pytest.mark.slow
 def test_its_look_holds(dreamnet: Network, texture: Picture) -> None:
     dreams = zoom(dreamnet, texture, 40.0, fps=5, travel=Travel(1.3, 10.0, (0.02, 0.01)))
-    early, late = look(dreams[75:100]), look(dreams[-25:])
+    early, late = look(dreams[50:100]), look(dreams[-50:])
     assert late[:3] == pytest.approx(early[:3], abs=6)  # mean colour, 8-bit steps
-    assert late[3:] == pytest.approx(early[3:], rel=0.12)  # contrast, gradient
+    # Contrast and gradient; what passes by makes them differ by a tenth from time to time.
+    assert late[3:] == pytest.approx(early[3:], rel=0.2)
     clipped = [np.isin(d.frame.rgb, (0, 255)).mean() for d in dreams[-25:]]
     assert np.mean(clipped) < 0.05
     assert [d.level for d in dreams[10:]] == pytest.approx([14.0] * 190, rel=0.03)

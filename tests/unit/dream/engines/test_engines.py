@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from waiting import PATIENCE_S, until
 
 from livedream.core.errors import SettingsError
+from livedream.core.frame import Picture
 from livedream.core.settings import ENGINES, DreamSettings
 from livedream.dream.ascent import Ascent
 from livedream.dream.engines import Engine, EngineSpec, open_engine
@@ -133,11 +134,10 @@ def test_openvinos_graph_is_autograd(case: str, size: tuple[int, int]) -> None:
 
 
 @with_openvino
-def test_openvinos_guide_is_autograds_and_may_move(dreamnet: Network) -> None:
-    draw = np.random.default_rng(1)
-    first, second = (draw.integers(0, 256, (90, 60, 3), np.uint8) for _ in range(2))
-    for rgb in (first, second):
-        cv2.GaussianBlur(rgb, (0, 0), 3, dst=rgb)
+def test_openvinos_guide_is_autograds_and_may_move(dreamnet: Network, texture: Picture) -> None:
+    first = np.random.default_rng(1).integers(0, 256, (90, 60, 3), np.uint8)
+    cv2.GaussianBlur(first, (0, 0), 3, dst=first)
+    second = texture[:90, :60]
     objective = guide("eyes", first) - 0.4 * layer("strokes") + guide("strokes", first)
     x = torch.rand(1, 3, 70, 85, generator=torch.Generator().manual_seed(0))
     spec = EngineSpec(dreamnet, bind(objective, dreamnet), CPU, torch.float32)
@@ -151,7 +151,7 @@ def test_openvinos_guide_is_autograds_and_may_move(dreamnet: Network) -> None:
         plain, quick = plain / plain.norm(), quick / quick.norm()
         assert float((plain * quick).sum()) > 0.9999
         gradients.append(quick)
-    assert float((gradients[0] * gradients[1]).sum()) < 0.98, "it does not move"
+    assert float((gradients[0] * gradients[1]).sum()) < 0.99, "it does not move"
     assert open_engine("auto", spec).name == "openvino"
 
 
