@@ -170,7 +170,8 @@ def test_a_matte_is_the_region(tmp_path: Path, dreamnet: Network) -> None:
     assert grey[:, 30:40, :48].min() > 250
     assert grey[:, :, 64:].max() < 4
     changed = differences(pictures(out), pictures(CLOUDS)).max(3)
-    assert changed[grey[:, :, :, 0] == 0].max() <= 1  # at its edge grey is rounded to 0
+    assert changed[grey[:, :, :, 0] == 0].max() <= 2  # H.264 makes 0 of dark grey at its edge
+    assert changed[:, :, 64:].max() == 0
 
 
 def test_numbered_masks_have_the_film_s_rate(tmp_path: Path, dreamnet: Network) -> None:
