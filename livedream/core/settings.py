@@ -41,7 +41,7 @@ class DreamSettings:
     network: str = declare(
         "",
         "which network dreams (see `livedream networks`); empty: dreamnet, the one your weights "
-        "are for, or dreamnet-things for a prompt all of whose words it knows",
+        "are for, or dreamnet-things for a prompt of words that it draws better",
         ramp_s=2.0, group="network",
     )  # fmt: skip
     weights: str = declare(

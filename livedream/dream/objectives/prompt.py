@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from livedream.core.errors import NetworkError, ObjectiveError
 from livedream.dream.networks.file_notes import class_names
-from livedream.dream.networks.registry import WORDS_NETWORK, shipped_networks
+from livedream.dream.networks.registry import DEFAULT_NETWORK, WORDS_NETWORK, shipped_networks
 from livedream.dream.networks.words import is_name, vocabulary
 from livedream.dream.objectives.value import KindTarget, Objective, kind
 from livedream.region.text import RegionParser
@@ -42,6 +42,8 @@ _JOINING: Final = (
 _AWAY: Final = " without no not except minus "
 _LONGEST: Final = 5  # words of one name: black and gold garden spider
 _MOST: Final = 32  # words of a prompt: more are a typing error
+# Of a kind's classes: of six dogs out of 118, a hundred and twelve would be missed (robust.md).
+_ENOUGH: Final = 1 / 4
 
 
 class _Word(NamedTuple):
@@ -145,14 +147,24 @@ def dreaming_network(network: str, prompt: str, weights: str = "") -> str:
 @lru_cache(maxsize=64)  # asked with every frame
 def network_for(prompt: str) -> str:
     """The network in whose dreams words are recognised best; empty, which is the default one,
-    where it does not know all of them or is not here, and for what is no prompt."""
+    where the other lacks most of what one of them stands for or is not here, and for what is no
+    prompt."""
     try:
-        targets = [term.target for term in parse_prompt(prompt).terms]
-        known = vocabulary(class_names(shipped_networks()[WORDS_NETWORK]))
+        terms = parse_prompt(prompt).terms
+        shipped = shipped_networks()
+        some, many = (
+            vocabulary(class_names(shipped[name])) for name in (WORDS_NETWORK, DEFAULT_NETWORK)
+        )
+        # What the dream is driven away from has to be known only.
+        enough = all(
+            isinstance(one := term.target, KindTarget)
+            and one.word in some
+            and (term.weight < 0 or len(some.find(one.word)) >= _ENOUGH * len(many.find(one.word)))
+            for term in terms
+        )
     except (ObjectiveError, NetworkError):  # a prompt's is said where it is dreamed
         return ""
-    all_known = all(isinstance(one, KindTarget) and one.word in known for one in targets)
-    return WORDS_NETWORK if all_known else ""
+    return WORDS_NETWORK if enough else ""
 
 
 def _words(text: str) -> list[_Word]:

@@ -151,6 +151,10 @@ def test_a_word_that_no_class_has_is_the_layer_of_that_name() -> None:
         ("monarch -dog, lion@left", "dreamnet-things"),
         ("castle", ""),
         ("elephants and castles", ""),
+        ("bear", "dreamnet-things"),  # one of four
+        ("boat", ""),  # two of nine
+        ("dog", ""),  # six of 118
+        ("elephants and dogs", ""),
         ("nosuchthing", ""),
         ("???", ""),
         (" ", ""),
