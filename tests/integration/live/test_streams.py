@@ -289,7 +289,8 @@ def test_high_dynamic_range_looks_as_in_a_file(tmp_path: Path) -> None:
         datagrams(port, repeat((content, 2.0))),
     ):
         live = next_frame(capture).rgb
-    assert np.abs(live.astype(int) - file).mean() < 1
+    # The frames of a group are not coded alike, and any of them may be the one that is met.
+    assert np.abs(live.astype(int) - file).mean() < 2
     assert np.abs(live.astype(int) - ramp(0)).mean() > 5
 
 
