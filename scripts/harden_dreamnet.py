@@ -146,7 +146,7 @@ def main() -> None:
 
     training.run(learned, samples, np.random.default_rng(asked.seed), seen)
     keep()
-    plain, attacked = recognised(training, unseen)
+    plain, attacked = recognised(training, unseen, asked.share)
     print(json.dumps({"recognised": plain, "recognised when attacked": attacked}), flush=True)
     notes = {key: value for key, value in said.items() if key not in ("architecture", "config")}
     if asked.licence:

@@ -248,11 +248,11 @@ class Hardening:
             )
 
 
-def recognised(training: Hardening, asked: Lessons) -> tuple[float, float]:
-    """Shares of pictures of which the averaged network says what is most to be said: as they are,
-    and moved in four tries."""
+def recognised(training: Hardening, asked: Lessons, share: float = 1.0) -> tuple[float, float]:
+    """Shares of pictures of which the network says what is most to be said: as they are, and moved
+    in four tries. ``share``: which network, see `Hardening.averaged`."""
     net, settings = training.net, training.settings
-    training.net = training.averaged()
+    training.net = training.averaged(share)
     right = torch.zeros(2)
     try:
         for first in range(0, len(asked), _CHUNK):
