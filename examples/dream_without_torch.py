@@ -32,12 +32,13 @@ for step in map(onnxruntime.InferenceSession, sys.argv[2:-1]):  # octaves, the s
     base = resized(picture, inputs["picture"][2:])
     dreamed = (base + resized(residual, base.shape[2:])).clip(0, 1)
     said = step.get_modelmeta().custom_metadata_map
-    weights, variety, margins = (
-        json.loads(said[f"livedream.{name}"]) for name in ("weights", "variety", "margins")
+    weights, variety, focus, margins = (
+        json.loads(said[f"livedream.{name}"]) for name in ("weights", "variety", "focus", "margins")
     )
     fixed = {
         "step_size": np.float32([1.5]),
         "variety": np.float32([variety]),
+        "focus": np.float32([focus]),
         "weights": np.float32(weights),
     }
     for _ in range(10):

@@ -270,6 +270,7 @@ def export_case(digest: Digest, folder: Path) -> None:
             "picture": rgb.transpose(2, 0, 1)[None].astype(np.float32) / 255,
             "step_size": np.array([1.5], np.float32), "shift": np.array([3, 11]),
             "weights": np.array([1.0, 0.5], np.float32), "variety": np.array([0.5], np.float32),
+            "focus": np.array([1.0], np.float32),
         }  # fmt: skip
         for _ in range(2):
             (feed["picture"],) = session.run(None, feed)

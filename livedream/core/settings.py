@@ -138,6 +138,12 @@ class DreamSettings:
         "how many different motifs appear; 0: the strongest take over, 1: all have an equal share",
         minimum=0.0, maximum=1.0, ramp_s=0.4,
     )  # fmt: skip
+    focus: float = declare(
+        1.0,
+        "how much the dream keeps to what the network sees: whole animals and emptier skies; "
+        "0: curves wherever nothing is, 2: only what is clearest",
+        minimum=0.0, maximum=2.0, ramp_s=0.4,
+    )  # fmt: skip
     wander: float = declare(
         30.0,
         "how long before other kinds of animals (or whatever the objective's `classes` are) "

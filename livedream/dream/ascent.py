@@ -123,6 +123,7 @@ class Ascent:
     ) -> None:
         bound = objective.to(device)
         bound.variety.fill_(settings.variety)
+        bound.focus.fill_(settings.focus)
         self._copies = Transfers(device)  # of weights
         self._drawn: tuple[float, int] | None = None  # of the regions' classes
         self.spec = EngineSpec(network, bound, device, dtype, wait_for_compile)
@@ -151,6 +152,7 @@ class Ascent:
             self._copies.put(weights, self.spec.objective.weights)
             self._objective = wanted
         self.spec.objective.variety.fill_(settings.variety)
+        self.spec.objective.focus.fill_(settings.focus)
         self._settings = settings
         return True
 

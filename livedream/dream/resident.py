@@ -46,9 +46,9 @@ _KNOWN: Final = -1.0  # an age that is what it is on the device
 # objective's weights do, or nowhere within a frame.
 _LOOSE: Final = {
     "strength": 1.0, "rise": 0.0, "half_life": 1.0, "step_size": 1.0, "seed": 0, "variety": 0.0,
-    "wander": 0.0, "motif": 1.0, "objective": "", "prompt": "", "where": "", "feather": 0.0,
-    "threshold": 0.0, "hold": 0.0, "region_half_life": 0.0, "flow": "dis", "flow_size": "360p",
-    "headroom": 0.0,
+    "focus": 0.0, "wander": 0.0, "motif": 1.0, "objective": "", "prompt": "", "where": "",
+    "feather": 0.0, "threshold": 0.0, "hold": 0.0, "region_half_life": 0.0, "flow": "dis",
+    "flow_size": "360p", "headroom": 0.0,
 }  # fmt: skip
 # Likewise, but for the value with which nothing is done at all.
 _OFF: Final = {"momentum": 0.0, "clean": 0.0, "tint": 1.0, "spread": 0.0}

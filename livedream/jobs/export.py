@@ -44,8 +44,8 @@ def export_steps(
     """One file for each octave, the smallest first.
 
     output: of the only octave; with several, `dream.onnx` stands for `dream-1.onnx` (the smallest),
-    `dream-2.onnx`...  Of the settings count network, weights, objective, prompt, variety, size
-    (360p of a wide screen), motif, octaves, octave_scale, jitter, smoothing, laplacian and
+    `dream-2.onnx`...  Of the settings count network, weights, objective, prompt, variety, focus,
+    size (360p of a wide screen), motif, octaves, octave_scale, jitter, smoothing, laplacian and
     precision (auto: fp32).
     Raises SettingsError, NetworkError or ObjectiveError for what has no step, SinkError for a place
     where nothing can be written.
@@ -59,6 +59,7 @@ def export_steps(
     with as_written(settings.prompt):
         objective = bind(wanted, network)
     objective.variety.fill_(settings.variety)
+    objective.focus.fill_(settings.focus)
     dtype = torch.float16 if settings.precision == "fp16" else torch.float32
     if settings.precision == "bf16":
         raise SettingsError("precision: must be fp32 or fp16 (got bf16): no runtime has it")

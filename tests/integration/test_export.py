@@ -37,7 +37,7 @@ def test_at_the_border_it_dreams_as_the_ascent_does(
 ) -> None:
     import onnxruntime
 
-    settings = SMALL.replace(octaves=1, iterations=3, engine="torch", variety=0.0)
+    settings = SMALL.replace(octaves=1, iterations=3, engine="torch", variety=0.0, focus=0.0)
     ascent = Ascent(
         dreamnet, bind("strokes", dreamnet), settings, torch.device("cpu"), torch.float32
     )
@@ -51,6 +51,7 @@ def test_at_the_border_it_dreams_as_the_ascent_does(
         (dreamed,) = session.run(None, {
             "picture": dreamed, "step_size": np.array([1.5], np.float32), "shift": shift,
             "weights": np.ones(1, np.float32), "variety": np.zeros(1, np.float32),
+            "focus": np.zeros(1, np.float32),
         })  # fmt: skip
     different = np.abs(dreamed - picture.numpy() - wanted) * 255
     border = np.ones(different.shape[2:], bool)
@@ -81,7 +82,7 @@ def test_one_file_for_each_octave(files: list[Exported]) -> None:
     }
     assert shapes == {
         "picture": [1, 3, 96, 128], "step_size": [1], "shift": [2], "weights": [1],
-        "variety": [1],
+        "variety": [1], "focus": [1],
         "dreamed": [1, 3, 96, 128],
     }  # fmt: skip
     notes = {entry.key: entry.value for entry in model.metadata_props}

@@ -29,7 +29,7 @@ class Step(Protocol):
 
     def __call__(
         self, x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor,
-        variety: float = 0.0,
+        *, variety: float = 0.0, focus: float = 0.0,
     ) -> Tensor: ...  # fmt: skip
 
 
@@ -69,14 +69,16 @@ def exported(spec: EngineSpec, shape: StepShape) -> Step:
     )
 
     def step(
-        x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor, variety: float = 0.0
-    ) -> Tensor:
+        x: Tensor, step_size: float, shift: tuple[int, int], weights: Tensor,
+        *, variety: float = 0.0, focus: float = 0.0,
+    ) -> Tensor:  # fmt: skip
         feed: dict[str, NDArray[Any]] = {
             "picture": x.numpy(),
             "step_size": np.array([step_size], np.float32),
             "shift": np.array(shift),
             "weights": weights.numpy(),
             "variety": np.array([variety], np.float32),
+            "focus": np.array([focus], np.float32),
         }
         (found,) = session.run(["dreamed"], feed)
         return torch.from_numpy(found)
@@ -124,18 +126,20 @@ def both() -> Step:
     return exported(spec_of("dreamnet", BOTH), SHAPE)
 
 
-def test_step_size_weights_and_variety_are_inputs(both: Step) -> None:
+def test_step_size_weights_variety_and_focus_are_inputs(both: Step) -> None:
     spec = spec_of("dreamnet", BOTH)
     x = 0.1 + 0.8 * torch.rand(1, 3, 66, 70, generator=torch.Generator().manual_seed(2))
     other = EngineSpec(
         spec.network, bind("2*strokes - 0.3*eyes", spec.network), spec.device, spec.dtype
     )
     other.objective.variety.fill_(0.7)
+    other.objective.focus.fill_(1.0)
     wanted = by_autograd(other, x, DreamSettings(step_size=4.0), (3, 4))
-    alike(x, both(x, 4.0, (3, 4), torch.tensor([2.0, -0.3]), 0.7), wanted)
-    for weights, variety in (((1.0, 1.0), 0.7), ((2.0, -0.3), 0.0)):
+    alike(x, both(x, 4.0, (3, 4), torch.tensor([2.0, -0.3]), variety=0.7, focus=1.0), wanted)
+    own = torch.tensor([2.0, -0.3])
+    for weights, variety, focus in ((torch.ones(2), 0.7, 1.0), (own, 0.0, 1.0), (own, 0.7, 0.0)):
         with pytest.raises(AssertionError):
-            alike(x, both(x, 4.0, (3, 4), torch.tensor(weights), variety), wanted)
+            alike(x, both(x, 4.0, (3, 4), weights, variety=variety, focus=focus), wanted)
 
 
 def test_smoothing_and_guides_are_in_the_graph() -> None:

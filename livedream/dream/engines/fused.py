@@ -257,7 +257,7 @@ class FusedAscent:
         own = self._objective
         parts = [part for parts in own.parts for part in parts]
         if len(parts) == 1 and isinstance(parts[0], LayerPart) and window is None:
-            return (
-                self._kernels.layer_seed(activations[0], own.weights, parts[0].terms, own.variety),
-            )
+            (activation,) = activations
+            dials = own.weights, parts[0].terms, own.variety, own.focus
+            return (self._kernels.layer_seed(activation, *dials),)
         return own.grad_outputs(activations, window=window)

@@ -16,6 +16,12 @@ Variety
     channel of energy e counts ``e ** -v`` of what it would: v = 1/2 ascends the sum of the
     channels' lengths, v = 1 the product of their energies, for which every motif must be somewhere.
 
+Focus
+    In an empty sky a network sees next to nothing, and a gradient that follows it draws curves.
+    With a focus of f each place of a layer counts by its length to the power f: f = 0 ascends the
+    sum of the squared lengths, f = 1 that of their cubes, and animals get what curves would have
+    taken.  Classes and guides have each place count by its energy in any case.
+
 What a weight means
     A network without biases is homogeneous: each layer scales with the picture.  Therefore these
     gradients of two layers, carried back to the picture, have the same part along the picture
@@ -46,7 +52,15 @@ from livedream.dream.networks.network import Network
 from livedream.dream.objectives.guides import guide_features, moves
 from livedream.dream.objectives.place_terms import REGIONS, ClassesPart, GuidePart, KindPart
 from livedream.dream.objectives.placing import Window, placed
-from livedream.dream.objectives.terms import TINY, WHOLE, ChannelsPart, LayerPart, Part, Place
+from livedream.dream.objectives.terms import (
+    TINY,
+    WHOLE,
+    ChannelsPart,
+    Dials,
+    LayerPart,
+    Part,
+    Place,
+)
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import (
     ClassesTarget,
@@ -75,6 +89,7 @@ class BoundObjective:
     layers: names for `Network.truncated`, in the order in which activations are expected.
     weights: (terms,) fp32, in the objective's order; change them in place to glide.
     variety: (1,) fp32, how far a layer's loud channels are attenuated, from 0 to 1; likewise.
+    focus: (1,) fp32, how much more a place counts the more there is of its layer; likewise.
     parts: per layer what looks at it.
     regions, planes: of its terms, and where each of them is, (regions, GRID, GRID) fp32; change
     these in place too.  places: the number of a part's region by layer and part; others are
@@ -85,6 +100,7 @@ class BoundObjective:
     layers: tuple[str, ...]
     weights: Tensor
     variety: Tensor
+    focus: Tensor
     parts: tuple[tuple[Part, ...], ...]
     regions: tuple[Region, ...] = ()
     planes: Tensor = field(default_factory=lambda: torch.ones(0, GRID, GRID))
@@ -118,9 +134,10 @@ class BoundObjective:
         """
         sums: tuple[tuple[Tensor | None, ...], ...]
         sums = measured or tuple((None,) * len(parts) for parts in self.parts)
+        steered = Dials(self.weights, self.variety, self.focus)
         gradients = [
             [
-                part.gradient(a.detach(), self.weights, self.variety, s, place)
+                part.gradient(a.detach(), steered, s, place)
                 for part, s in zip(parts, own, strict=True)
             ]
             for a, parts, own in zip(activations, self.parts, sums, strict=True)
@@ -163,9 +180,9 @@ class BoundObjective:
 
     @property
     def dials(self) -> tuple[Tensor, ...]:
-        """What may change in place: weights, variety, and what parts have (`Part.dial`)."""
+        """What may change in place: `Dials`, and what parts have (`Part.dial`)."""
         own = (part.dial for parts in self.parts for part in parts)
-        return self.weights, self.variety, *(dial for dial in own if dial is not None)
+        return self.weights, self.variety, self.focus, *(dial for dial in own if dial is not None)
 
     def wander(self, position: float, seed: int) -> None:
         """Draw the classes of all regions for a moment, see `ClassesPart.follow`."""
@@ -177,10 +194,9 @@ class BoundObjective:
     def to(self, device: torch.device | str) -> BoundObjective:
         """A copy on a device, with dials of its own."""
         parts = tuple(tuple(part.to(device) for part in parts) for parts in self.parts)
-        weights, variety, planes = (
-            t.to(device, copy=True) for t in (self.weights, self.variety, self.planes)
-        )
-        return replace(self, weights=weights, variety=variety, parts=parts, planes=planes)
+        own = {name: getattr(self, name) for name in ("weights", "variety", "focus", "planes")}
+        moved = {name: tensor.to(device, copy=True) for name, tensor in own.items()}
+        return replace(self, **moved, parts=parts)
 
 
 def check_still(objective: Objective, what: str) -> None:
@@ -243,6 +259,7 @@ def bind(
         layers=tuple(found),
         weights=weights,
         variety=torch.zeros(1),
+        focus=torch.zeros(1),
         parts=tuple(tuple(part for part, _ in parts) for parts in found.values()),
         regions=regions,
         planes=torch.ones(len(regions), GRID, GRID),

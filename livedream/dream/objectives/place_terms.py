@@ -14,11 +14,13 @@ from torch import Tensor
 from livedream.dream.objectives.terms import (
     TINY,
     WHOLE,
+    Dials,
     Part,
     PartGradient,
     Place,
     counted,
     level_of,
+    place_energies,
     total_energy,
 )
 from livedream.dream.transfer import Transfers
@@ -58,15 +60,14 @@ class PlacesPart(Part):
         return counted(sums, activation.numel())
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
+        self, activation: Tensor, dials: Dials, measured: Tensor | None = None, place: Place = WHOLE
+    ) -> PartGradient:
         energies = place_energies(activation)
         if measured is None:
             measured = self._measured(energies, activation)
         squares, energy, count = measured
         direction = self.directions_of(activation, energies, place) * energies
-        gain = weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
+        gain = dials.weights[self.term] / (squares.sqrt() * energy.sqrt()).clamp_min(TINY)
         return PartGradient(direction, gain.view(1, 1, 1), level_of(gain, squares, count))
 
     @abstractmethod
@@ -196,14 +197,13 @@ class GuidePart(Part):
         return counted(energies, activation.numel())
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
+        self, activation: Tensor, dials: Dials, measured: Tensor | None = None, place: Place = WHOLE
+    ) -> PartGradient:
         best = self.matches(activation)
         if measured is None:
             measured = self._measured(best, activation)
         energy, own, count = measured
-        gain = weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
+        gain = dials.weights[self.term] / (energy.sqrt() * own.sqrt()).clamp_min(TINY)
         return PartGradient(best, gain.view(1, 1, 1), level_of(gain, energy, count))
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
@@ -216,8 +216,3 @@ class GuidePart(Part):
             nearest = torch.einsum("ncp,cq->npq", piece, self.features).argmax(2)
             found.append(self.features[:, nearest].transpose(0, 1))
         return torch.cat(found, 2).reshape(activation.shape)
-
-
-def place_energies(activation: Tensor) -> Tensor:
-    """Each place's sum of squares, (1, 1, h, w) fp32."""
-    return activation.float().square().sum(1, keepdim=True)

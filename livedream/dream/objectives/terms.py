@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -24,9 +24,24 @@ QUIET = 1e-3
 # it is divided by a small level again.  Heuristic.
 TINY = 1e-20
 
+# A place with less than this of its layer's mean energy counts as if it had as much: engines need
+# not agree on the power 0 of 0.  Heuristic: a thousandth in amplitude.
+EMPTY = 1e-6
+
 # What of the whole picture a piece is: from top to bottom, from left to right, 0 to 1.
 Place = tuple[float, float, float, float]
 WHOLE: Place = (0.0, 1.0, 0.0, 1.0)
+
+
+class Dials(NamedTuple):
+    """What steers all parts, and may change from frame to frame in place.
+
+    weights: (terms,) fp32.  variety, focus: (1,) fp32, as in `DreamSettings`.
+    """
+
+    weights: Tensor
+    variety: Tensor
+    focus: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +67,11 @@ class PartGradient:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Part(ABC):
-    """Some terms of an objective that look at the same layer.
-
-    weights: (terms,) fp32, and variety: (1,) fp32, as in `DreamSettings`: they may change from
-    frame to frame, in place.
-    """
+    """Some terms of an objective that look at the same layer."""
 
     @property
     def dial(self) -> Tensor | None:
-        """What of it may change in place, beside weights and variety."""
+        """What of it may change in place, beside `Dials`."""
         return None
 
     def measure(self, activation: Tensor) -> Tensor:
@@ -73,9 +84,8 @@ class Part(ABC):
 
     @abstractmethod
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
+        self, activation: Tensor, dials: Dials, measured: Tensor | None = None, place: Place = WHOLE
+    ) -> PartGradient:
         """measured: the sum of `measure`, None when the activation is the whole.  place: of what
         the activation is of."""
 
@@ -101,17 +111,17 @@ class LayerPart(Part):
     terms: Tensor
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
+        self, activation: Tensor, dials: Dials, measured: Tensor | None = None, place: Place = WHOLE
+    ) -> PartGradient:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         shares = energies / energies.mean().clamp_min(TINY) + QUIET
-        channel_weight = (shares.log() * -variety).exp()
+        channel_weight = (shares.log() * -dials.variety).exp()
         # The part along the activation is the weight, whatever the variety.
-        scale = weights[self.terms].sum() / (channel_weight @ energies).clamp_min(TINY)
+        scale = dials.weights[self.terms].sum() / (channel_weight @ energies).clamp_min(TINY)
         level = scale.abs() * ((channel_weight.square() @ energies) / count).sqrt()
-        return PartGradient(activation, (channel_weight * scale)[:, None, None], level)
+        direction = activation * focus_weights(activation, dials.focus, energies.sum() / count)
+        return PartGradient(direction, (channel_weight * scale)[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         return weights[self.terms].sum() * total_energy(activation) / activation.numel()
@@ -128,21 +138,32 @@ class ChannelsPart(Part):
     masks: Tensor
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
+        self, activation: Tensor, dials: Dials, measured: Tensor | None = None, place: Place = WHOLE
+    ) -> PartGradient:
         measured = self.measure(activation) if measured is None else measured
         energies, count = measured[:-1], measured[-1]
         layer = energies.sum()
         floor = SILENT_SHARE * layer * self.masks.mean(1)
         sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
-        gain = (weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
+        gain = (dials.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
         level = (gain.square() @ energies / count).sqrt()
-        return PartGradient(activation, gain[:, None, None], level)
+        direction = activation * focus_weights(activation, dials.focus, layer / count)
+        return PartGradient(direction, gain[:, None, None], level)
 
     def value(self, activation: Tensor, weights: Tensor) -> Tensor:
         seen = self.masks.sum(1) * (activation.numel() / activation.shape[1])
         return weights[self.terms] @ (self.masks @ channel_energies(activation) / seen)
+
+
+def focus_weights(activation: Tensor, focus: Tensor, mean: Tensor) -> Tensor:
+    """How much each place of a layer counts, (1, 1, h, w) in the activation's type.
+
+    Its length, relative to the layer's root mean square length, to the power of `focus`, (1,) fp32.
+    mean: the layer's mean square, 0-d fp32; of the whole picture, where the activation is of a
+    piece.
+    """
+    shares = place_energies(activation) / (mean * activation.shape[1]).clamp_min(TINY)
+    return (shares.clamp_min(EMPTY).log() * (focus / 2)).exp().to(activation.dtype)
 
 
 def counted(sums: Tensor, count: int) -> Tensor:
@@ -163,6 +184,11 @@ def total_energy(activation: Tensor) -> Tensor:
     """The sum of squares, 0-d fp32."""
     norm: Tensor = torch.linalg.vector_norm(activation, dtype=torch.float32)
     return norm.square()
+
+
+def place_energies(activation: Tensor) -> Tensor:
+    """Each place's sum of squares, (1, 1, h, w) fp32."""
+    return activation.float().square().sum(1, keepdim=True)
 
 
 def channel_energies(activation: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from livedream.dream.objectives.terms import (
     TINY,
     WHOLE,
+    Dials,
     Part,
     PartGradient,
     Place,
@@ -36,9 +37,8 @@ class WholePart(Part):
         return counted(activation.float().sum(0), len(activation))
 
     def gradient(
-        self, activation: Tensor, weights: Tensor, variety: Tensor,
-        measured: Tensor | None = None, place: Place = WHOLE,
-    ) -> PartGradient:  # fmt: skip
+        self, activation: Tensor, dials: Dials, measured: Tensor | None = None, place: Place = WHOLE
+    ) -> PartGradient:
         scores, share = activation.float(), torch.ones((), device=activation.device)
         if measured is not None:
             # The picture's scores are the mean of its pieces': one gradient, in equal parts.
@@ -47,7 +47,7 @@ class WholePart(Part):
         direction, length = self.direction(scores)
         energy = direction.square().sum()
         size = (energy.sqrt().clamp_min(CERTAIN) * length).clamp_min(TINY)
-        gain = share * weights[self.term] / size
+        gain = share * dials.weights[self.term] / size
         return PartGradient(direction, gain.view(1, 1), level_of(gain, energy, direction.numel()))
 
     @abstractmethod

@@ -78,7 +78,7 @@ def test_no_frame_is_drawn_around_the_picture(dreamnet: Network, jitter: int) ->
     added = drawn(ascend, sky)[0].abs().mean(0)
     inside = added[12:-12, 12:-12].mean()
     for border in (added[:3], added[-3:], added[:, :3], added[:, -3:]):
-        assert float(border.mean() / inside) < 2  # 8 to 17 with a frame
+        assert float(border.mean() / inside) < 4  # 8 to 17 with a frame
 
 
 @pytest.mark.parametrize("size", [(128, 96), (33, 200), (300, 180)])

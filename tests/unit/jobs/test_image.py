@@ -233,7 +233,7 @@ def test_nothing_changes_where_the_mask_is_black(
     shown = joined.shown()
     assert np.array_equal(shown[:, :160], texture[:, :160])
     inside = joined.residual[..., 160:]
-    assert float(inside.square().mean().sqrt()) * 255 == pytest.approx(24, rel=0.03)
+    assert float(inside.square().mean().sqrt()) * 255 == pytest.approx(24, rel=0.05)
 
 
 @pytest.mark.parametrize("brightness", [0, 128, 255])

@@ -26,7 +26,7 @@ from PIL import Image
 from torchvision import models
 
 from livedream.dream.networks.dreamnet import DreamNet, DreamNetConfig, LayerConfig
-from livedream.dream.objectives.terms import LayerPart
+from livedream.dream.objectives.terms import Dials, LayerPart
 
 TARGETS = (
     Target("strokes", 0, "features.4"),
@@ -121,7 +121,7 @@ def test_variety_is_the_library_s() -> None:
     channel_weight = varied(value, np.array([0.0, 0.8]))
     torch.testing.assert_close(channel_weight[0], torch.ones_like(channel_weight[0]))
     part = LayerPart(torch.tensor([0]))
-    gradient = part.gradient(value[1:], torch.ones(1), torch.tensor([0.8]))
+    gradient = part.gradient(value[1:], Dials(torch.ones(1), torch.tensor([0.8]), torch.zeros(1)))
     wanted = gradient.scaled(1 / gradient.level, torch.float32)
     found = (value * channel_weight)[1:]
     torch.testing.assert_close(found / found.square().mean().sqrt(), wanted)

@@ -47,6 +47,9 @@ INPUTS: Final = (
     StepTensor("shift", "int64 (2): px to the right and down, drawn anew for each step"),
     StepTensor("weights", "float32 (terms): the weight of each term of the objective"),
     StepTensor("variety", "float32 (1): how far loud channels are attenuated, 0 to 1"),
+    StepTensor(
+        "focus", "float32 (1): how much more a place counts where a layer sees more, 0 to 2"
+    ),
 )
 OUTPUT: Final = StepTensor("dreamed", "float32 (1, 3, height, width): the picture one step further")
 
@@ -96,6 +99,7 @@ def build_step(spec: EngineSpec, shape: StepShape) -> "onnx.ModelProto":
         "livedream.terms": json.dumps([str(term.target) for term in objective.terms]),
         "livedream.weights": json.dumps([term.weight for term in objective.terms]),
         "livedream.variety": json.dumps(round(float(spec.objective.variety), 6)),
+        "livedream.focus": json.dumps(round(float(spec.objective.focus), 6)),
         "livedream.margins": json.dumps(list(shape.margins)),
         "livedream.licence": spec.network.licence,
     }
@@ -137,9 +141,7 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tupl
     preprocessing.constants(torch.device("cpu"), torch.float32)  # before fake tensors come
     settings = DreamSettings(smoothing=shape.smoothing, laplacian=shape.laplacian)
 
-    def step(
-        picture: Tensor, step_size: Tensor, shift: Tensor, weights: Tensor, variety: Tensor
-    ) -> Tensor:
+    def step(picture: Tensor, step_size: Tensor, shift: Tensor, *dials: Tensor) -> Tensor:
         left, top = shift[0] + shape.edge_px, shift[1] + shape.edge_px
         columns, rows = (
             mirrored_index(torch.arange(seen) - before, length)
@@ -149,7 +151,8 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tupl
         )
         seen = picture.index_select(2, rows).index_select(3, columns).requires_grad_()
         found = body(preprocessing.normalise(seen).to(spec.dtype))
-        controlled = replace(objective, weights=weights, variety=variety)
+        weights, variety, focus = dials
+        controlled = replace(objective, weights=weights, variety=variety, focus=focus)
         grad_outputs = controlled.grad_outputs(tuple(a.detach() for a in found))
         (gradient,) = torch.autograd.grad(found, seen, grad_outputs)
         own_rows = torch.arange(shape.height) + top
@@ -164,6 +167,7 @@ def trace_step(spec: EngineSpec, shape: StepShape) -> tuple[fx.GraphModule, tupl
         torch.zeros(2, dtype=torch.int64),
         objective.weights,
         objective.variety,
+        objective.focus,
     )
     trace = make_fx(
         step,

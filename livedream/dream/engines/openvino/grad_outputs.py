@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from livedream.dream.objectives.place_terms import (
     shares,
 )
 from livedream.dream.objectives.terms import (
+    EMPTY,
     QUIET,
     SILENT_SHARE,
     ChannelsPart,
@@ -29,6 +30,15 @@ from livedream.dream.objectives.whole_terms import CERTAIN, ClassPart
 
 # Below it is nothing. One is divided by two of them, and that must be a number in float32.
 _TINY: Final = 1e-15
+
+
+class _Dials(NamedTuple):
+    """As `terms.Dials`; own: `Part.dial`."""
+
+    weights: Node
+    variety: Node
+    focus: Node
+    own: Node | None
 
 
 def write_grad_outputs(
@@ -42,13 +52,13 @@ def write_grad_outputs(
 
     ops: an openvino opset.  dials: as `BoundObjective.dials`.  planes: of `placed_layers`.
     """
-    weights, variety, *rest = dials
+    weights, variety, focus, *rest = dials
     own = iter(rest)
     found = [
         [
             KNOWN_PARTS[type(part)](
-                ops, part, activation, weights,
-                variety if part.dial is None else next(own),
+                ops, part, activation,
+                _Dials(weights, variety, focus, None if part.dial is None else next(own)),
             )
             for part in parts
         ]
@@ -76,24 +86,20 @@ def placed_layers(objective: BoundObjective) -> list[tuple[int, int]]:
     return list(dict.fromkeys((layer, region) for (layer, _), region in places))
 
 
-def _layer(
-    ops: Any, part: LayerPart, activation: Node, weights: Node, variety: Node
-) -> PartGradient:
+def _layer(ops: Any, part: LayerPart, activation: Node, dials: _Dials) -> PartGradient:
     energies = _energies(ops, activation)
     mean = _at_least(ops, ops.reduce_mean(energies, [1], True), _TINY)
     shares = ops.add(ops.divide(energies, mean), np.float32(QUIET))
-    channel_weight = ops.exp(ops.negative(ops.multiply(ops.log(shares), variety)))
+    channel_weight = ops.exp(ops.negative(ops.multiply(ops.log(shares), dials.variety)))
     total = _at_least(ops, _sum(ops, ops.multiply(channel_weight, energies)), _TINY)
-    scale = ops.divide(_weight(ops, weights, part.terms), total)
+    scale = ops.divide(_weight(ops, dials.weights, part.terms), total)
     energy = _sum(ops, ops.multiply(ops.multiply(channel_weight, channel_weight), energies))
-    return PartGradient(
-        activation, ops.multiply(channel_weight, scale), _level(ops, scale, energy, activation)
-    )
+    direction = _focused(ops, activation, dials.focus)
+    level = _level(ops, scale, energy, activation)
+    return PartGradient(direction, ops.multiply(channel_weight, scale), level)
 
 
-def _channels(
-    ops: Any, part: ChannelsPart, activation: Node, weights: Node, _: Node
-) -> PartGradient:
+def _channels(ops: Any, part: ChannelsPart, activation: Node, dials: _Dials) -> PartGradient:
     energies = _energies(ops, activation)
     layer = _sum(ops, energies)
     gains = []
@@ -102,14 +108,15 @@ def _channels(
         own = _sum(ops, ops.multiply(energies, where))
         floor = ops.multiply(layer, np.float32(SILENT_SHARE * float(mask.mean())))
         size = ops.multiply(ops.sqrt(ops.add(own, floor)), ops.sqrt(layer))
-        share = ops.divide(_weight(ops, weights, term.view(1)), _at_least(ops, size, _TINY))
+        share = ops.divide(_weight(ops, dials.weights, term.view(1)), _at_least(ops, size, _TINY))
         gains.append(ops.multiply(share, where))
     gain = reduce(ops.add, gains)
     total = _sum(ops, ops.multiply(ops.multiply(gain, gain), energies))
-    return PartGradient(activation, gain, _root_mean(ops, total, activation))
+    direction = _focused(ops, activation, dials.focus)
+    return PartGradient(direction, gain, _root_mean(ops, total, activation))
 
 
-def _class(ops: Any, part: ClassPart, scores: Node, weights: Node, _: Node) -> PartGradient:
+def _class(ops: Any, part: ClassPart, scores: Node, dials: _Dials) -> PartGradient:
     """scores: (1, classes)."""
     wanted = np.zeros((1, lengths(scores)[1]), np.float32)
     wanted[0, part.number] = 1
@@ -118,29 +125,27 @@ def _class(ops: Any, part: ClassPart, scores: Node, weights: Node, _: Node) -> P
     apart = ops.subtract(scores, ops.reduce_mean(scores, [1], True))
     spread = ops.sqrt(_sum(ops, ops.multiply(apart, apart)))
     size = ops.multiply(_at_least(ops, ops.sqrt(energy), CERTAIN), spread)
-    weight = _weight(ops, weights, torch.tensor([part.term]))
+    weight = _weight(ops, dials.weights, torch.tensor([part.term]))
     gain = ops.divide(weight, _at_least(ops, size, _TINY))
     return PartGradient(direction, gain, _level(ops, gain, energy, direction))
 
 
-def _classes(
-    ops: Any, part: ClassesPart, activation: Node, weights: Node, regions: Node
-) -> PartGradient:
-    """regions: (C, rows, columns)."""
+def _classes(ops: Any, part: ClassesPart, activation: Node, dials: _Dials) -> PartGradient:
+    """Its dial: (C, rows, columns)."""
     height, width = lengths(activation)[2:]
     rows = shares(height, REGIONS[0], 0.0, 1.0)[None].numpy()
     columns = shares(width, REGIONS[1], 0.0, 1.0).T[None].contiguous().numpy()
-    direction = ops.matmul(ops.matmul(rows, regions, False, False), columns, False, False)
+    direction = ops.matmul(ops.matmul(rows, dials.own, False, False), columns, False, False)
     energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
     squares = _sum(ops, ops.multiply(energies, energies))
     size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
-    weight = _weight(ops, weights, torch.tensor([part.term]))
+    weight = _weight(ops, dials.weights, torch.tensor([part.term]))
     gain = ops.divide(weight, _at_least(ops, size, _TINY))
     direction = ops.multiply(ops.unsqueeze(direction, np.int64(0)), energies)
     return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
 
-def _kind(ops: Any, part: KindPart, activation: Node, weights: Node, _: Node) -> PartGradient:
+def _kind(ops: Any, part: KindPart, activation: Node, dials: _Dials) -> PartGradient:
     shape = lengths(activation)
     rows, flat = part.rows.numpy(), [1, shape[1], shape[2] * shape[3]]
     energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
@@ -151,28 +156,35 @@ def _kind(ops: Any, part: KindPart, activation: Node, weights: Node, _: Node) ->
     direction = ops.multiply(ops.reshape(along, np.array(list(shape)), False), energies)
     squares = _sum(ops, ops.multiply(energies, energies))
     size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
-    weight = _weight(ops, weights, torch.tensor([part.term]))
+    weight = _weight(ops, dials.weights, torch.tensor([part.term]))
     gain = ops.divide(weight, _at_least(ops, size, _TINY))
     return PartGradient(direction, gain, _level(ops, gain, squares, activation))
 
 
-def _guide(
-    ops: Any, part: GuidePart, activation: Node, weights: Node, features: Node
-) -> PartGradient:
-    """features: (C, Q)."""
+def _guide(ops: Any, part: GuidePart, activation: Node, dials: _Dials) -> PartGradient:
+    """Its dial: the guide's features, (C, Q)."""
     shape = lengths(activation)
     flat = ops.reshape(activation, np.array([1, shape[1], shape[2] * shape[3]]), False)
-    scores = ops.matmul(features, flat, True, False)
+    scores = ops.matmul(dials.own, flat, True, False)
     (_, nearest) = ops.topk(scores, np.int64(1), 1, "max", "none").outputs()
     places = ops.reshape(nearest, np.array([shape[2] * shape[3]]), False)
-    best = ops.gather(features, places, np.int64(1))
+    best = ops.gather(dials.own, places, np.int64(1))
     best = ops.reshape(best, np.array(list(shape)), False)
     energy = _sum(ops, ops.multiply(best, best))
     own = _sum(ops, ops.multiply(activation, activation))
     size = ops.multiply(ops.sqrt(energy), ops.sqrt(own))
-    weight = _weight(ops, weights, torch.tensor([part.term]))
+    weight = _weight(ops, dials.weights, torch.tensor([part.term]))
     gain = ops.divide(weight, _at_least(ops, size, _TINY))
     return PartGradient(best, gain, _level(ops, gain, energy, activation))
+
+
+def _focused(ops: Any, activation: Node, focus: Node) -> Node:
+    """The activation times `terms.focus_weights` of it."""
+    energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
+    mean = _at_least(ops, ops.reduce_mean(energies, [2, 3], True), _TINY)
+    shares = _at_least(ops, ops.divide(energies, mean), EMPTY)
+    power = ops.multiply(focus, np.float32(0.5))
+    return ops.multiply(activation, ops.exp(ops.multiply(ops.log(shares), power)))
 
 
 def _energies(ops: Any, activation: Node) -> Node:

@@ -111,7 +111,8 @@ def two_layers() -> BoundObjective:
     parts = tuple((LayerPart(torch.tensor([term])),) for term in (0, 1))
     weights = torch.tensor([0.3, 1.0])
     objective, layers = 0.3 * layer("first") + layer("last"), ("first", "last")
-    return BoundObjective(objective, layers, weights, torch.tensor([0.7]), parts)
+    variety, focus = torch.tensor([0.7]), torch.tensor([0.8])
+    return BoundObjective(objective, layers, weights, variety, focus, parts)
 
 
 @with_openvino
@@ -144,8 +145,8 @@ def test_openvinos_guide_is_autograds_and_may_move(dreamnet: Network, texture: P
     engines = EagerEngine(spec), open_engine("openvino", spec)
     other = bind(guide("eyes", second) + guide("strokes", second), dreamnet)
     gradients = []
-    for features in (spec.objective.dials[2:], other.dials[2:]):
-        for part, found in zip(spec.objective.dials[2:], features, strict=True):
+    for features in (spec.objective.dials[3:], other.dials[3:]):
+        for part, found in zip(spec.objective.dials[3:], features, strict=True):
             part.copy_(found)
         plain, quick = (engine.gradient(x) for engine in engines)
         plain, quick = plain / plain.norm(), quick / quick.norm()
@@ -160,7 +161,7 @@ def test_a_guide_that_shows_nothing_yet_draws_nothing(dreamnet: Network) -> None
     """As a second camera's before its first picture: no number is divided by none."""
     black = np.zeros((90, 60, 3), np.uint8)
     spec = EngineSpec(dreamnet, bind(guide("eyes", black), dreamnet), CPU, torch.float32)
-    spec.objective.dials[2].zero_()
+    spec.objective.dials[3].zero_()
     x = torch.rand(1, 3, 70, 85, generator=torch.Generator().manual_seed(0))
     for engine in (EagerEngine(spec), open_engine("openvino", spec)):
         assert not engine.gradient(x).any()

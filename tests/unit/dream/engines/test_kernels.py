@@ -28,6 +28,7 @@ from livedream.dream.engines.steps import TINY, step_along
 from livedream.dream.networks.network import Network, load_network
 from livedream.dream.networks.preprocessing import IMAGENET, Preprocessing
 from livedream.dream.objectives.binding import bind
+from livedream.dream.objectives.terms import LayerPart
 from livedream.dream.tiles import mirrored
 
 pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch for CUDA")
@@ -167,11 +168,14 @@ def test_a_layer_s_seed_is_the_objective_s(
 ) -> None:
     objective = bind(text, dreamnet, DEVICE)
     objective.variety.fill_(variety)
+    objective.focus.fill_(2 * variety)
     activation = random(1, 40, 9, 11).relu() * gain
     activation[:, 3] = 0
     (wanted,) = objective.grad_outputs((activation,))
     ((part,),) = objective.parts
-    found = kernels.layer_seed(activation, objective.weights, part.terms, objective.variety)  # type: ignore[attr-defined]
+    assert isinstance(part, LayerPart)
+    dials = objective.weights, part.terms, objective.variety, objective.focus
+    found = kernels.layer_seed(activation, *dials)
     assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-7)
     assert bool(found.any()) == (gain > 0)
 
@@ -226,6 +230,7 @@ def test_whole_steps_with_and_without_kernels(
         wants = replace(network.preprocessing, channel_order=order)
         network = replace(network, preprocessing=wants)
     spec = EngineSpec(network, bind(objective, network, DEVICE), DEVICE, torch.float32)
+    spec.objective.focus.fill_(1.0)
     picture = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(1)).to(DEVICE)
     plain, engine = EagerEngine(spec), CudaEngine(spec, uncaptured, kernels=True)
     shifts, own = [(8, 10, 11, 16)], DreamSettings(**more)
@@ -294,7 +299,7 @@ for silu, residual in ((True, x), (False, None)):
     spans = ((0, 16), (16, 24), (24, 40))
     back(kernels.activate(x, x[0, :, 0, 0], residual, silu=silu, spans=spans), x)
 one, pair = torch.zeros(1), torch.zeros(2, dtype=torch.long)
-kernels.layer_seed(x, one, pair[:1], one)
+kernels.layer_seed(x, one, pair[:1], one, one)
 picture, gain = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 1, 1)
 seen = kernels.see(picture, pair, (9, 9), (gain, gain), torch.half, flipped=True)
 kernels.climb(picture, seen, pair, gain, one[0], 1e-12, flipped=True)

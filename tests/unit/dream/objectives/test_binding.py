@@ -13,7 +13,7 @@ from livedream.core.errors import ObjectiveError
 from livedream.dream.networks.graph import LOGITS
 from livedream.dream.networks.network import Network
 from livedream.dream.objectives.binding import bind
-from livedream.dream.objectives.terms import QUIET
+from livedream.dream.objectives.terms import QUIET, Dials
 from livedream.dream.objectives.text import parse_objective
 from livedream.dream.objectives.value import channels, guide, image_class, layer
 
@@ -74,7 +74,7 @@ def test_a_channel_pulls_as_hard_as_its_whole_layer(network: Network, picture: T
     bound = bind("fire8:3 + fire8", network)
     (activation,) = activations(bound, network, picture)
     levels = [
-        float(part.gradient(activation, bound.weights, bound.variety).level)
+        float(part.gradient(activation, Dials(bound.weights, bound.variety, bound.focus)).level)
         for part in bound.parts[0]
     ]
     assert levels[0] == pytest.approx(levels[1], rel=0.1)
@@ -94,6 +94,40 @@ def test_variety_climbs_powers_of_the_channels_energies(
     (wanted,) = torch.autograd.grad(value.sum(), a)
     (grad_output,) = bound.grad_outputs((found,))
     assert cosine(grad_output, wanted) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["fire8", "fire8:3,9"])
+@pytest.mark.parametrize("focus", [0.0, 1.0, 1.7])
+def test_focus_climbs_powers_of_the_places_lengths(
+    network: Network, picture: Tensor, text: str, focus: float
+) -> None:
+    bound = bind(text, network)
+    bound.focus.fill_(focus)
+    (found,) = activations(bound, network, picture)
+    a = found.detach().requires_grad_()
+    lengths = a.square().sum(1).sqrt()
+    # A channel counts by the length of its whole layer.
+    value = (
+        lengths ** (2 + focus)
+        if text == "fire8"
+        else a[:, [3, 9]].square() * (lengths.detach() ** focus)[:, None]
+    )
+    (wanted,) = torch.autograd.grad(value.sum(), a)
+    (grad_output,) = bound.grad_outputs((found,))
+    assert cosine(grad_output, wanted) == pytest.approx(1, abs=1e-5)
+
+
+def test_focus_takes_from_where_nothing_is(network: Network, picture: Tensor) -> None:
+    bound = bind("fire8", network)
+    (activation,) = activations(bound, network, picture)
+    faint = activation.clone()
+    faint[..., :4] *= 0.1
+    shares = []
+    for focus in (0.0, 1.0):
+        bound.focus.fill_(focus)
+        (grad_output,) = bound.grad_outputs((faint,))
+        shares.append(rms(grad_output[..., :4]) / rms(grad_output[..., 4:]))
+    assert shares[1] < 0.2 * shares[0]
 
 
 def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, picture: Tensor) -> None:
@@ -235,9 +269,8 @@ def test_a_certain_class_asks_for_less_and_then_for_nothing(network: Network) ->
     for score, share in ((5, 1.0), (16.1, 0.1), (60, 0.0)):
         scores[0, 7] = score
         (grad_output,) = bound.grad_outputs((scores,))
-        certain, other = (
-            part.gradient(scores, bound.weights, bound.variety).level for part in bound.parts[0]
-        )
+        dials = Dials(bound.weights, bound.variety, bound.focus)
+        certain, other = (part.gradient(scores, dials).level for part in bound.parts[0])
         assert bool(grad_output.isfinite().all()) and float(grad_output[0, 8]) > 1
         assert float(certain / other) == pytest.approx(share, abs=0.02)
     (flat,) = bind("class:7", network).grad_outputs((torch.full((1, 1000), 5.0),))
@@ -265,6 +298,7 @@ def test_the_seeds_of_pieces_are_the_pieces_of_the_seeds(network: Network, pictu
     objective = parse_objective("fire8 - 0.5*fire8:3,9 + 0.2*conv1") + guide("fire6", pixels)
     bound = bind(objective, network)
     bound.variety.fill_(0.6)
+    bound.focus.fill_(1.0)
     whole = activations(bound, network, picture)
     cuts = [activation.shape[3] // 3 for activation in whole]
     left = tuple(a[..., :cut] for a, cut in zip(whole, cuts, strict=True))
