@@ -67,7 +67,9 @@ def evaluations(peer: Peer, args: argparse.Namespace, folder: Path) -> dict[str,
     width, height = args.size
     rgb = frames(width, height, 1)[0].rgb
     theirs = peer.prepare(rgb, args.evaluations, folder)
-    settings = DreamSettings(iterations=theirs.evaluations, size="source", variety=0.0, laplacian=0)
+    settings = DreamSettings(
+        iterations=theirs.evaluations, size="source", variety=0.0, focus=0.0, laplacian=0
+    )
     network = load_network(peer.network, weights=theirs.weights)
     device = choose_device()
     dtype = choose_dtype("auto", device)

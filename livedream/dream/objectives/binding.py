@@ -20,7 +20,8 @@ Focus
     In an empty sky a network sees next to nothing, and a gradient that follows it draws curves.
     With a focus of f each place of a layer counts by its length to the power f: f = 0 ascends the
     sum of the squared lengths, f = 1 that of their cubes, and animals get what curves would have
-    taken.  Classes and guides have each place count by its energy in any case.
+    taken.  Classes and kinds have each place count by its energy in any case; guides stay as they
+    are.
 
 What a weight means
     A network without biases is homogeneous: each layer scales with the picture.  Therefore these
@@ -30,8 +31,8 @@ What a weight means
     beside all of its layer.  Below zero a term is driven away.
 
     Last, all are multiplied by one common factor, such that the strongest part's have a root mean
-    square of 1: only the direction counts (the ascent divides by the picture's own gradient),
-    and so they fit half precision.
+    square of 1, with focus at most 1: only the direction counts (the ascent divides by the
+    picture's own gradient), and so they fit half precision.
 
 `BoundObjective.response` is for measuring: the weighted sum of plain mean squares, as the field
 reports it.

@@ -7,6 +7,7 @@ are in: a sum of squares overflows fp16.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
@@ -24,9 +25,10 @@ QUIET = 1e-3
 # it is divided by a small level again.  Heuristic.
 TINY = 1e-20
 
-# A place with less than this of its layer's mean energy counts as if it had as much: engines need
-# not agree on the power 0 of 0.  Heuristic: a thousandth in amplitude.
-EMPTY = 1e-6
+# Focus looks no further than this: a place with less of its layer's mean energy counts as if it had
+# as much, for engines need not agree on the power 0 of 0, and one with more likewise, so that fp16
+# holds it.  Heuristic: a thousandth in amplitude, and more than the fullest place of a dream has.
+EMPTY, FULL = 1e-6, 64.0
 
 # What of the whole picture a piece is: from top to bottom, from left to right, 0 to 1.
 Place = tuple[float, float, float, float]
@@ -49,7 +51,8 @@ class PartGradient:
     """What a part asks of its layer, kept as ``direction * gain`` until the common factor is known.
 
     direction: like the activation, in its type or in fp32.  gain: fp32, one number, or one per
-    channel (C, 1, 1).  level: the root mean square of their product, 0-d fp32.
+    channel (C, 1, 1).  level: 0-d fp32, the root mean square of their product; with focus, what it
+    is at most.
     """
 
     direction: Tensor
@@ -117,9 +120,10 @@ class LayerPart(Part):
         energies, count = measured[:-1], measured[-1]
         shares = energies / energies.mean().clamp_min(TINY) + QUIET
         channel_weight = (shares.log() * -dials.variety).exp()
-        # The part along the activation is the weight, whatever the variety.
+        # The part along the activation is the weight, whatever the variety; focus adds to it.
         scale = dials.weights[self.terms].sum() / (channel_weight @ energies).clamp_min(TINY)
         level = scale.abs() * ((channel_weight.square() @ energies) / count).sqrt()
+        level = level * most_focused(dials.focus)
         direction = activation * focus_weights(activation, dials.focus, energies.sum() / count)
         return PartGradient(direction, (channel_weight * scale)[:, None, None], level)
 
@@ -146,7 +150,7 @@ class ChannelsPart(Part):
         floor = SILENT_SHARE * layer * self.masks.mean(1)
         sizes = (self.masks @ energies + floor).sqrt() * layer.sqrt()
         gain = (dials.weights[self.terms] / sizes.clamp_min(TINY)) @ self.masks
-        level = (gain.square() @ energies / count).sqrt()
+        level = (gain.square() @ energies / count).sqrt() * most_focused(dials.focus)
         direction = activation * focus_weights(activation, dials.focus, layer / count)
         return PartGradient(direction, gain[:, None, None], level)
 
@@ -156,14 +160,21 @@ class ChannelsPart(Part):
 
 
 def focus_weights(activation: Tensor, focus: Tensor, mean: Tensor) -> Tensor:
-    """How much each place of a layer counts, (1, 1, h, w) in the activation's type.
+    """How much each place of a layer counts, (1, 1, h, w), bf16 where the activation is, else fp32.
 
     Its length, relative to the layer's root mean square length, to the power of `focus`, (1,) fp32.
     mean: the layer's mean square, 0-d fp32; of the whole picture, where the activation is of a
     piece.
     """
     shares = place_energies(activation) / (mean * activation.shape[1]).clamp_min(TINY)
-    return (shares.clamp_min(EMPTY).log() * (focus / 2)).exp().to(activation.dtype)
+    weights = (shares.clamp(EMPTY, FULL).log() * (focus / 2)).exp()
+    # Times an activation it may be beyond fp16 before the gain is applied; bf16 has fp32's range.
+    return weights.to(activation.dtype) if activation.dtype == torch.bfloat16 else weights
+
+
+def most_focused(focus: Tensor) -> Tensor:
+    """The largest that `focus_weights` may be, 0-d fp32."""
+    return (focus * (math.log(FULL) / 2)).exp().squeeze()
 
 
 def counted(sums: Tensor, count: int) -> Tensor:

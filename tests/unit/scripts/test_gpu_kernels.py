@@ -15,8 +15,8 @@ BANDS = 32  # more launches with two bands
 @pytest.mark.parametrize(
     ("name", "objective", "convolutions", "launches"),
     [
-        ("dreamnet", "creatures", (29, 29), (240, 123)),
-        ("googlenet", "inception4c", (33, 23), (280, 125)),
+        ("dreamnet", "creatures", (29, 29), (243, 123)),
+        ("googlenet", "inception4c", (33, 23), (283, 125)),
     ],
 )
 def test_our_kernels_leave_pytorch_the_convolutions(

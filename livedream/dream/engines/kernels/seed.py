@@ -3,6 +3,8 @@
 # Kernels have no types that mypy could see, and Triton's decorators none at all.
 # mypy: disable-error-code="untyped-decorator,no-untyped-def,no-untyped-call"
 
+import math
+
 import torch
 import triton
 import triton.language as tl
@@ -10,11 +12,13 @@ from torch import Tensor
 
 from livedream.core import kernels as launching
 from livedream.dream.engines.kernels import layout
-from livedream.dream.objectives.terms import EMPTY, QUIET, TINY
+from livedream.dream.objectives.terms import EMPTY, FULL, QUIET, TINY
 
 _QUIET: tl.constexpr = tl.constexpr(QUIET)
 _TINY: tl.constexpr = tl.constexpr(TINY)
 _EMPTY: tl.constexpr = tl.constexpr(EMPTY)
+_FULL: tl.constexpr = tl.constexpr(FULL)
+_LOG_FULL: tl.constexpr = tl.constexpr(math.log(FULL))
 
 
 @triton.jit(do_not_specialize=layout.NUMBERS)
@@ -53,7 +57,7 @@ def _place_energies(
 
 @triton.jit(do_not_specialize=layout.NUMBERS)
 def _layer_gain(
-    parts, weights, terms, variety, gains, count, channels, terms_count,
+    parts, weights, terms, variety, focus, gains, count, channels, terms_count,
     N: tl.constexpr, T: tl.constexpr, C: tl.constexpr,
 ):  # fmt: skip
     channel = tl.arange(0, C)
@@ -68,6 +72,7 @@ def _layer_gain(
     weight = tl.load(weights + term, mask=tl.arange(0, T) < terms_count, other=0.0)
     scale = tl.sum(weight, 0) / tl.maximum(tl.sum(attenuated * energies, 0), _TINY)
     level = tl.abs(scale) * tl.sqrt(tl.sum(attenuated * attenuated * energies, 0) / count)
+    level *= tl.exp(tl.load(focus) / 2 * _LOG_FULL)
     # Divided last: a silent layer's 1/level is beyond fp32.
     factor = tl.where(level > 0, scale / tl.where(level > 0, level, 1.0), 0.0)
     tl.store(gains + channel, attenuated * factor, mask=own)
@@ -87,7 +92,8 @@ def _scale(
     value = tl.load(x + pixel * pitch + channel, mask=own, other=0.0).to(tl.float32)
     gain = tl.load(gains + channel, mask=channel < channels, other=0.0)
     share = tl.load(places + pixel, mask=pixel < pixels, other=0.0) / tl.load(gains + channels)
-    counts = tl.exp(tl.log(tl.maximum(share, _EMPTY)) * (tl.load(focus) / 2))
+    share = tl.minimum(tl.maximum(share, _EMPTY), _FULL)
+    counts = tl.exp(tl.log(share) * (tl.load(focus) / 2))
     tl.store(y + pixel * channels + channel, value * gain * counts, mask=own)
 
 
@@ -108,7 +114,7 @@ def layer_seed(
     grid = layout.SPREAD, triton.cdiv(channels, tile["C"])
     launching.launch(_energies, grid, x, parts, *size, N=layout.SPREAD, V=unit, **tile)
     launching.launch(
-        _layer_gain, (1,), parts, weights, terms, variety, gains, x.numel(), channels,
+        _layer_gain, (1,), parts, weights, terms, variety, focus, gains, x.numel(), channels,
         len(terms), N=layout.SPREAD, T=layout.power(len(terms)), C=layout.power(channels),
     )  # fmt: skip
     rows = (triton.cdiv(pixels, tile["P"]),)

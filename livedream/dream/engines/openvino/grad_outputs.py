@@ -20,6 +20,7 @@ from livedream.dream.objectives.place_terms import (
 )
 from livedream.dream.objectives.terms import (
     EMPTY,
+    FULL,
     QUIET,
     SILENT_SHARE,
     ChannelsPart,
@@ -136,7 +137,7 @@ def _classes(ops: Any, part: ClassesPart, activation: Node, dials: _Dials) -> Pa
     rows = shares(height, REGIONS[0], 0.0, 1.0)[None].numpy()
     columns = shares(width, REGIONS[1], 0.0, 1.0).T[None].contiguous().numpy()
     direction = ops.matmul(ops.matmul(rows, dials.own, False, False), columns, False, False)
-    energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
+    energies = _place_energies(ops, activation)
     squares = _sum(ops, ops.multiply(energies, energies))
     size = ops.multiply(ops.sqrt(squares), ops.sqrt(_sum(ops, energies)))
     weight = _weight(ops, dials.weights, torch.tensor([part.term]))
@@ -148,7 +149,7 @@ def _classes(ops: Any, part: ClassesPart, activation: Node, dials: _Dials) -> Pa
 def _kind(ops: Any, part: KindPart, activation: Node, dials: _Dials) -> PartGradient:
     shape = lengths(activation)
     rows, flat = part.rows.numpy(), [1, shape[1], shape[2] * shape[3]]
-    energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
+    energies = _place_energies(ops, activation)
     length = ops.sqrt(_at_least(ops, energies, _TINY))
     unit = ops.reshape(ops.divide(activation, length), np.array(flat), False)
     scores = ops.multiply(ops.matmul(rows[None], unit, False, False), np.float32(NEAREST))
@@ -180,9 +181,9 @@ def _guide(ops: Any, part: GuidePart, activation: Node, dials: _Dials) -> PartGr
 
 def _focused(ops: Any, activation: Node, focus: Node) -> Node:
     """The activation times `terms.focus_weights` of it."""
-    energies = ops.reduce_sum(ops.multiply(activation, activation), [1], True)
+    energies = _place_energies(ops, activation)
     mean = _at_least(ops, ops.reduce_mean(energies, [2, 3], True), _TINY)
-    shares = _at_least(ops, ops.divide(energies, mean), EMPTY)
+    shares = ops.clamp(ops.divide(energies, mean), EMPTY, FULL)
     power = ops.multiply(focus, np.float32(0.5))
     return ops.multiply(activation, ops.exp(ops.multiply(ops.log(shares), power)))
 
@@ -190,6 +191,11 @@ def _focused(ops: Any, activation: Node, focus: Node) -> Node:
 def _energies(ops: Any, activation: Node) -> Node:
     """Each channel's sum of squares, (1, C, 1, 1)."""
     return ops.reduce_sum(ops.multiply(activation, activation), [0, 2, 3], True)
+
+
+def _place_energies(ops: Any, activation: Node) -> Node:
+    """Each place's sum of squares, (1, 1, h, w)."""
+    return ops.reduce_sum(ops.multiply(activation, activation), [1], True)
 
 
 def _level(ops: Any, gain: Node, energy: Node, direction: Node) -> Node:

@@ -130,6 +130,15 @@ def test_focus_takes_from_where_nothing_is(network: Network, picture: Tensor) ->
     assert shares[1] < 0.2 * shares[0]
 
 
+def test_one_place_that_has_everything_fits_half_precision(network: Network) -> None:
+    bound = bind("fire8 + fire8:1", network)
+    bound.focus.fill_(2.0)
+    activation = torch.full((1, 512, 30, 40), 0.01, dtype=torch.float16)
+    activation[..., 7, 9] = 300
+    (grad_output,) = bound.grad_outputs((activation,))
+    assert bool(grad_output.isfinite().all()) and bool(grad_output[..., 7, 9].all())
+
+
 def test_variety_turns_the_loud_down_and_keeps_the_pull(network: Network, picture: Tensor) -> None:
     bound = bind("fire8 + conv1", network)
     found = activations(bound, network, picture)
@@ -223,12 +232,14 @@ MIXED = "fire8 + 0.5*fire8:1-4 - 0.1*conv1 + 0.01*class:goldfish"
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("loudness", [1e-5, 1.0, 100.0])
-@pytest.mark.parametrize("variety", [0.0, 1.0])
+@pytest.mark.parametrize("dials", [(0.0, 0.0), (1.0, 0.0), (0.0, 2.0)])
 def test_half_precision_neither_overflows_nor_vanishes(
-    network: Network, picture: Tensor, dtype: torch.dtype, loudness: float, variety: float
-) -> None:
+    network: Network, picture: Tensor, dtype: torch.dtype, loudness: float,
+    dials: tuple[float, float],
+) -> None:  # fmt: skip
     bound = bind(MIXED, network)
-    bound.variety.fill_(variety)
+    bound.variety.fill_(dials[0])
+    bound.focus.fill_(dials[1])
     found = tuple(loudness * a for a in activations(bound, network, picture))
     halves = tuple(activation.to(dtype) for activation in found)
     if loudness > 1:  # a sum of these squares is far beyond fp16's 65504
@@ -248,6 +259,7 @@ def test_silence_gives_zeros_and_no_nan(network: Network, variety: float) -> Non
     for text in ("fire8", "fire8:1 - 0.1*conv1", "-conv1"):
         bound = bind(text, network)
         bound.variety.fill_(variety)
+        bound.focus.fill_(2 * variety)
         silent = tuple(torch.zeros(1, network.layers[name].channels, 4, 4) for name in bound.layers)
         for grad_output in bound.grad_outputs(silent):
             assert grad_output.abs().max() == 0
