@@ -76,9 +76,12 @@ def _response(args: argparse.Namespace) -> "Response":
     """The objective's value on a picture at the size asked for."""
     from livedream.core.settings import DreamSettings
     from livedream.dream.dreamer import Dreamer
+    from livedream.dream.networks.registry import find_spec
     from livedream.dream.objectives.binding import check_still
     from livedream.dream.objectives.text import parse_objective
 
+    if args.network:
+        find_spec(args.network)
     if args.objective:
         check_still(parse_objective(args.objective), "measure")
     dreamer = Dreamer(

@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from livedream.dream.networks.registry import (
     DREAMNET,
     NetworkSpec,
     find_spec,
+    in_turns,
     registry,
 )
 from livedream.dream.networks.words import layer_of, vocabulary
@@ -131,7 +132,8 @@ def _present() -> list[NetworkCard]:
 
 
 def own_objective(network: str) -> str:
-    """What a network dreams when nothing is named; "" for one that is not registered."""
+    """What a network dreams when nothing is named; "" for one that is not registered, and for two
+    in turns, of which each dreams its own."""
     spec = registry().get(network or DEFAULT_NETWORK)
     if spec is None or spec.objective or spec.builder != DREAMNET:
         return spec.objective if spec else ""
@@ -155,13 +157,15 @@ def own_objective_of(settings: DreamSettings) -> Callable[[str], str]:
 
 
 def check_weights(network: str) -> None:
-    """See to it that a network's weights are there: what can be downloaded is, now.
+    """See to it that a network's weights are there, or those of two in turns: what can be
+    downloaded is, now.
 
     Raises WeightsError where they cannot be had, NetworkError for a network that is not known.
     """
     from livedream.dream.networks.weights import locate_weights
 
-    locate_weights(find_spec(network or DEFAULT_NETWORK))
+    for name in in_turns(network or DEFAULT_NETWORK):
+        locate_weights(find_spec(name))
 
 
 def check_objective(
@@ -185,20 +189,27 @@ def check_objective(
     Whole for livedream's own networks, whose files name their layers and classes; of others only
     the grammar, guide pictures and words are checked. Raises ObjectiveError, NetworkError.
     """
-    spec = None if own_weights else find_spec(network or DEFAULT_NETWORK)
 
-    def check(spec: NetworkSpec | None, objective: Objective) -> None:
-        _check_terms(
-            spec, objective, live=live, flow=flow, painted=painted, files=files, fetch=fetch
-        )
+    def specs(network: str) -> list[NetworkSpec | None]:
+        if own_weights:
+            return [None]
+        return [find_spec(name) for name in in_turns(network or DEFAULT_NETWORK)]
 
+    def check(specs: Sequence[NetworkSpec | None], objective: Objective) -> None:
+        for number, spec in enumerate(specs):
+            _check_terms(
+                spec, objective, live=live, flow=flow, painted=painted,
+                files=files and number == 0, fetch=fetch,
+            )  # fmt: skip
+
+    known = specs(network)
     if text:
-        check(spec, parse_objective(text))
+        check(known, parse_objective(text))
     if prompt.strip():
         if not (network or own_weights):
-            spec = find_spec(network_for(prompt) or DEFAULT_NETWORK)
+            known = specs(network_for(prompt))
         with as_written(prompt):
-            check(spec, parse_prompt(prompt))
+            check(known, parse_prompt(prompt))
 
 
 def objective_check(

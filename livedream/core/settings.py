@@ -40,8 +40,9 @@ class DreamSettings:
 
     network: str = declare(
         "",
-        "which network dreams (see `livedream networks`); empty: dreamnet, the one your weights "
-        "are for, or dreamnet-things for a prompt of words that it draws better",
+        "which network dreams (see `livedream networks`), or A+B: two in turns; empty: dreamnet, "
+        "the one your weights are for, or dreamnet+dreamnet-things for a prompt of words that both "
+        "know",
         ramp_s=2.0, group="network",
     )  # fmt: skip
     weights: str = declare(

@@ -7,8 +7,9 @@ along the flow as well (`livedream.dream.momentum`) and scaled so that the level
 `strength`. The residual is then scaled up onto the full-size frame, whose own detail stays sharp.
 
 Files, stills, zooms, replays and live shows all dream through `Dreamer`. Its state is written
-here, but for what a film and a still begin with, and for a zoom's time. One file, long as it is:
-there is one walk, and its parts share that state.
+here, but for what a film and a still begin with, and for a zoom's time. Two networks that dream in
+turns are two dreamers of one state, of which the second is seen by the first alone. One file, long
+as it is: there is one walk, and its parts share that state.
 """
 
 import logging
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from livedream.core.device import choose_device, choose_dtype
+from livedream.core.errors import SettingsError
 from livedream.core.frame import DeviceMotion, Frame, Motion, Picture
 from livedream.core.prefetch import StageTimer, prefetch
 from livedream.core.settings import DreamSettings, dream_size
@@ -40,6 +42,7 @@ from livedream.dream.headroom import with_headroom
 from livedream.dream.level import Figure, LevelledDream, Shaping, crossfade, scale_to_level
 from livedream.dream.momentum import ALL_OCTAVES, ahead, blend, remaining, turn
 from livedream.dream.networks.network import Network, load_network
+from livedream.dream.networks.registry import in_turns
 from livedream.dream.objectives.binding import BoundObjective, bind
 from livedream.dream.objectives.moving_guides import MovingGuides
 from livedream.dream.objectives.prompt import as_written, dreamed, dreaming_network
@@ -119,6 +122,7 @@ class Dreamer:
     _guides: MovingGuides
     _settings: DreamSettings
     network_given: bool = False  # to `Dreamer` or `adopt`, loaded
+    _beside: "Dreamer | None" = None  # of the other network, where two dream in turns
 
     def __init__(
         self,
@@ -217,7 +221,8 @@ class Dreamer:
 
         That is so on CUDA (`livedream.dream.resident`), but for what is cut into tiles.
         """
-        return self._walk is not None and not self.ascent.is_tiled(*self._size_for(rgb))
+        there = all(dreamer._walk is not None for dreamer in self._everyone)
+        return there and not self.ascent.is_tiled(*self._size_for(rgb))
 
     def launch(
         self, frame: Frame, motion: Motion | DeviceMotion | None, seconds: float, *,
@@ -228,8 +233,7 @@ class Dreamer:
         seconds: since the frame dreamed on before.  mix: how much of the dream is laid on.
         planes: of its regions, None: to be found, if there are any.
         """
-        walk, state, size = self._walk, self.state, self._size_for(frame.rgb)
-        assert walk is not None, "on the device"
+        state, size = self.state, self._size_for(frame.rgb)
         cut_seconds = min(seconds, FIRST_STEP_S)
         cut = isinstance(motion, Motion) and motion.cut
         if cut:
@@ -239,14 +243,14 @@ class Dreamer:
             state.residual = state.momentum = None
         keep_share = self.advance(seconds)
         planes = planes or self.regions(frame.rgb, motion, seconds, self.remains(seconds))
-        self._guides.follow(self._film_s, self.planes.rate)
-        self._place_terms(planes)
         ground = self.ground(frame.rgb, planes, mix)
 
         def dream(motion: Motion | DeviceMotion | None, keep: float) -> Callable[[], ResidentFrame]:
-            settings = self.settings
-            self.ascent.wander(state.wandered)
-            octaves, weight, remains = self._turn(*size)
+            dreamer = self._whose_turn()
+            walk, settings = dreamer._walk, dreamer.settings
+            assert walk is not None, "on the device"
+            dreamer._look_beside(planes)
+            octaves, weight, remains = dreamer._turn(*size)
             draw = np.random.default_rng([settings.seed, state.frames])
             launched = walk.launch(
                 kind_of(
@@ -255,8 +259,8 @@ class Dreamer:
                     held=planes is not None and planes.keep is not None,
                 ),
                 ground, motion, carried=state, planes=planes,
-                clouds=self.clouds(*size, torch.device("cpu")),
-                margins=self.ascent.margins(*size, draw, octaves),
+                clouds=dreamer.clouds(*size, torch.device("cpu")),
+                margins=dreamer.ascent.margins(*size, draw, octaves),
                 figures=FrameFigures(
                     keep=keep, seconds=state.step_s,
                     cut_seconds=state.step_s if cut else cut_seconds,
@@ -337,7 +341,7 @@ class Dreamer:
         """
         wanted = self._wanted
         if fading is not None:
-            terms = *self.objective.objective.terms, *fading.objective.objective.terms
+            terms = *self._terms, *fading._terms
             wanted = self._wanted_of(self.settings, terms)
         if wanted is None:
             self.state.regions.clear()  # the dream goes everywhere meanwhile
@@ -352,8 +356,11 @@ class Dreamer:
         """The last frame's time in the film or show, whatever part of it is dreamed."""
         return self.start_s + (self.state.time_s or 0.0)
 
-    def _place_terms(self, planes: Planes | None) -> None:
-        """Let the objective's terms have their regions' planes."""
+    def _look_beside(self, planes: Planes | None) -> None:
+        """Let the objective's terms have what the next dream goes by beside its picture: classes,
+        guides that move, and the planes of their regions."""
+        self.ascent.wander(self.state.wandered)
+        self._guides.follow(self._film_s, self.planes.rate)
         own = self.ascent.spec.objective
         if planes is not None and own.regions and planes.terms.keys() >= set(own.regions):
             found = np.stack([planes.terms[region] for region in own.regions])
@@ -467,11 +474,12 @@ class Dreamer:
         return levelled
 
     def _grow(self, picture: Tensor, carried: Tensor, planes: Planes | None) -> LevelledDream:
+        dreamer = self._whose_turn()
+        if dreamer is not self:
+            return dreamer._grow(picture, carried, planes)
         settings, state = self.settings, self.state
         draw = np.random.default_rng([settings.seed, state.frames])
-        self.ascent.wander(state.wandered)
-        self._guides.follow(self._film_s, self.planes.rate)
-        self._place_terms(planes)
+        self._look_beside(planes)
         octaves, weight, remains = self._turn(picture.shape[3], picture.shape[2])
         rising = min(1.0, state.age_s / settings.rise) if settings.rise > 0 else 1.0
         levelled, state.momentum = self.grown(
@@ -489,6 +497,14 @@ class Dreamer:
         state.residual, state.gain = levelled.residual, levelled.gain
         state.frames += 1
         return levelled
+
+    def _whose_turn(self) -> "Dreamer":
+        """Who dreams the next one. Of three dreams one climbs the coarse octaves
+        (`livedream.dream.momentum`): in turns of two, each network has its share of them."""
+        if self._beside is None or self.state.frames % 2 == 0:
+            return self
+        self._beside.share_state(self)
+        return self._beside
 
     def _lose(self) -> None:
         """Start afresh: what is no number would stay in the residual for good, seen as black."""
@@ -584,14 +600,41 @@ class Dreamer:
     @property
     def fallbacks(self) -> int:
         """How often the ascent took a slower way, because it did not wait for a compiler."""
-        return self._past_fallbacks + self.ascent.engine.fallbacks
+        beside = self._beside.fallbacks if self._beside else 0
+        return self._past_fallbacks + self.ascent.engine.fallbacks + beside
+
+    @property
+    def network_name(self) -> str:
+        """Of the network that dreams, or ``A+B`` of two in turns."""
+        return "+".join(dreamer.network.name for dreamer in self._everyone)
+
+    @property
+    def own_objective(self) -> str:
+        """What is dreamed where nothing is named, of two networks by each in its turn."""
+        return " / ".join(dreamer.network.default_objective for dreamer in self._everyone)
+
+    @property
+    def ascents(self) -> tuple[Ascent, ...]:
+        """Of the network that dreams, or of two in turns."""
+        return tuple(dreamer.ascent for dreamer in self._everyone)
+
+    @property
+    def _everyone(self) -> "tuple[Dreamer, ...]":
+        return (self,) if self._beside is None else (self, self._beside)
+
+    @property
+    def _terms(self) -> tuple[Term, ...]:
+        return tuple(
+            term for dreamer in self._everyone for term in dreamer.objective.objective.terms
+        )
 
     def prepare(self, plan: Plan) -> bool:
         """Whether a frame can be dreamed by `plan` without a slower way.
 
         What that takes is begun beside; the plan is not adopted yet.
         """
-        return self.ascent.prepare(plan)
+        ready = [ascent.prepare(plan) for ascent in self.ascents]  # both begin to compile
+        return all(ready)
 
     def adopt(
         self,
@@ -625,13 +668,15 @@ class Dreamer:
             own = self.network.default_objective
             if (text := _dreamed(settings, own)) != _dreamed(self._settings, own):
                 wanted = parse_objective(text)
-            terms = (wanted or self.objective.objective).terms
-            regions = self._wanted_of(settings, terms)
-            if self.ascent.adopt(settings, wanted):
+            regions = self._wanted_of(settings, wanted.terms if wanted else self._terms)
+            if self.ascent.adopt(settings if given else self._alone(settings), wanted):
+                if self._beside is not None:
+                    self._beside = self._brought(settings)
                 self._settings, self._wanted = settings, regions
             else:
                 self._load(settings, self.network, None, given=given)
-        self._size = None if plan is None else plan.size
+        for dreamer in self._everyone:
+            dreamer._size = None if plan is None else plan.size
 
     def _wanted_of(self, settings: DreamSettings, terms: Sequence[Term]) -> Wanted | None:
         regions = [term.region for term in terms]
@@ -657,20 +702,26 @@ class Dreamer:
         given: whether the network is a caller's, and not the one that the settings name.
         """
         device = choose_device(settings.device)
-        network = network or network_of(settings)
+        alone = settings if given else self._alone(settings)
+        if alone is not settings and (objective or settings.weights):
+            raise SettingsError("network: two in turns have weights and objectives of their own")
+        network = network or network_of(alone)
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
         wanted = _dreamed(settings, network.default_objective)
         with as_written(settings.prompt):
             objective = objective or bind(wanted, network)
         ascent = Ascent(
-            network, objective, settings, device, dtype, wait_for_compile=self._wait_for_compile
+            network, objective, alone, device, dtype, wait_for_compile=self._wait_for_compile
         )
         guides = MovingGuides(network, ascent.spec.objective, self._pictures)
-        self._wanted = self._wanted_of(settings, objective.objective.terms)
+        beside = None if alone is settings else self._brought(settings)
+        terms = *objective.objective.terms, *(beside._terms if beside else ())
+        self._wanted = self._wanted_of(settings, terms)
         self._guides = guides
         if hasattr(self, "ascent"):
-            self._past_fallbacks = self.fallbacks
+            self._past_fallbacks = self.fallbacks - (beside.fallbacks if beside else 0)
+        self._beside = beside
         self._settings, self.network_given = settings, given
         self.device, self.dtype = device, dtype
         self.transfers = Transfers(device)
@@ -681,6 +732,23 @@ class Dreamer:
         for name in ("residual", "momentum"):
             if (carried := getattr(self.state, name)) is not None:
                 setattr(self.state, name, carried.to(device))
+
+    @staticmethod
+    def _alone(settings: DreamSettings) -> DreamSettings:
+        """Of the first of two networks that dream in turns; the same of a single one."""
+        first, *more = in_turns(settings.network)
+        return settings.replace(network=first) if more else settings
+
+    def _brought(self, settings: DreamSettings) -> "Dreamer | None":
+        """The dreamer of the second network, with these settings; nothing is changed here."""
+        second = in_turns(settings.network)[1:]
+        if not second:
+            return None
+        own = settings.replace(network=second[0])
+        if self._beside is None or _loaded_for(own) != _loaded_for(self._beside.settings):
+            return Dreamer(own, wait_for_compile=self._wait_for_compile, pictures=self._pictures)
+        self._beside.adopt(own)
+        return self._beside
 
 
 def _dreamed(settings: DreamSettings, own: str) -> str:
@@ -707,9 +775,11 @@ def _loaded_for(settings: DreamSettings) -> tuple[str, ...]:
 
 
 def network_of(settings: DreamSettings) -> Network:
-    """The network that the settings name, or their prompt chooses, with its weights."""
+    """The network that the settings name, with its weights, or the first that their prompt chooses.
+
+    Raises NetworkError for two named ones."""
     return load_network(
-        _dreaming(settings) or None,
+        settings.network or in_turns(_dreaming(settings))[0] or None,
         weights=Path(settings.weights) if settings.weights else None,
         preprocess=settings.preprocess or None,
         labels=Path(settings.labels) if settings.labels else None,

@@ -17,6 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -213,12 +214,15 @@ def _seen(settings: DreamSettings, painted: list[Frame]) -> tuple[float, float]:
     return round(risen, 4), round(found.flicker or 0.0, 4)
 
 
+Ascend = Callable[[Tensor, np.random.Generator], None]
+
+
 class _StagesAlone:
     """Each stage after the other, nothing beside, the ascent of each octave timed by `clock`."""
 
     def __init__(self, dreamer: Dreamer, clock: Callable[[], float]) -> None:
         settings = dreamer.settings
-        self._dreamer, self._clock, self._ascend = dreamer, clock, dreamer.ascent.ascend
+        self._dreamer, self._clock = dreamer, clock
         self._flow = MotionEstimator(
             open_flow(settings.flow, device=settings.device), settings.flow_size
         )
@@ -230,12 +234,14 @@ class _StagesAlone:
     def measured(self, frames: Iterable[Frame], left_out: int = 0) -> Self:
         """left_out: how many of the first frames do not count."""
         self._dreamer.timer = StageTimer(self._clock)
-        self._dreamer.ascent.ascend = self._timed  # type: ignore[method-assign]
+        for ascent in self._dreamer.ascents:
+            ascent.ascend = partial(self._timed, ascent.ascend)  # type: ignore[method-assign]
         for number, frame in enumerate(frames):
             if number == left_out:
                 self._forget()
             self._step(frame)
-        del self._dreamer.ascent.ascend
+        for ascent in self._dreamer.ascents:
+            del ascent.ascend
         return self
 
     def _forget(self) -> None:
@@ -259,10 +265,10 @@ class _StagesAlone:
             spent_s = dreamer.timer.spent_s[name] - before.get(name, 0.0)
             self.stages_ms[name].append(1000 * spent_s)
 
-    def _timed(self, x: Tensor, draw: np.random.Generator) -> None:
+    def _timed(self, ascend: Ascend, x: Tensor, draw: np.random.Generator) -> None:
         _wait_for(x.device)
         start = self._clock()
-        self._ascend(x, draw)
+        ascend(x, draw)
         _wait_for(x.device)
         spent_ms = 1000 * (self._clock() - start)
         self.octaves_ms[f"{x.shape[3]}x{x.shape[2]}"].append(spent_ms)
@@ -345,9 +351,12 @@ def _shown(painted: list[Frame], count: int) -> Iterator[Frame]:
 
 def _arithmetic(dreamer: Dreamer, job: BenchJob) -> float:
     """GFLOP of a frame's ascent: forward and input gradient, margins included."""
-    layers = dreamer.network.layers
-    named = [layers[name].macs_per_px for name in dreamer.objective.layers if name in layers]
-    work = max(named or [shape.macs_per_px for shape in layers.values()])
+    works = []
+    for ascent in dreamer.ascents:
+        layers = ascent.spec.network.layers
+        named = [layers[n].macs_per_px for n in ascent.spec.objective.layers if n in layers]
+        works.append(max(named or [shape.macs_per_px for shape in layers.values()]))
+    work = sum(works) / len(works)
     plan = Plan.of(dreamer.settings, *job.picture)
     plan = replace(plan, octaves=len(dreamer.ascent.octave_sizes(*plan.size)))
     return 4 * work * plan.cost / 1e9

@@ -125,14 +125,15 @@ def digest_beside(every: Iterable[DreamSettings]) -> str:
 
     Films, folders and pictures that are masks or guides count by their `extent`, or their bytes.
     """
-    from livedream.dream.networks.registry import registry
+    from livedream.dream.networks.registry import in_turns, registry
 
     found: list[str] = []
     with suppress(LivedreamError):  # what is wrong others say
         for settings in every:
             found += (_digest_of(path) for path in _read_beside(settings))
-            if (spec := registry().get(settings.network)) is not None and spec.own:
-                found.append(spec.sha256 or "")
+            for name in in_turns(settings.network):
+                if (spec := registry().get(name)) is not None and spec.own:
+                    found.append(spec.sha256 or "")
     return hashlib.sha256(" ".join(found).encode()).hexdigest()[:12] if found else ""
 
 

@@ -49,7 +49,7 @@ class RenderReport:
         """An empty one. width, height: of what is written, px.  begins: the settings of the first
         frame, whose network may be another; None: the dreamer's."""
         begins = begins or dreamer.settings
-        network, own = dreamer.network.name, dreamer.network.default_objective
+        network, own = dreamer.network_name, dreamer.own_objective
         if begins.network != dreamer.settings.network:
             network = begins.network or DEFAULT_NETWORK
             own = own_objective(network)

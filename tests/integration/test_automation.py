@@ -164,7 +164,8 @@ def test_the_figures_name_the_network_that_a_prompt_chooses(tmp_path: Path) -> N
         )
         (by_workers,) = render_films([wanted], OneWorker())
         for report in (render(wanted), by_workers):
-            assert (report.network, report.objective) == ("dreamnet-things", "kind:elephant")
+            assert report.network == "dreamnet+dreamnet-things"
+            assert report.objective == "kind:elephant"
 
 
 def test_a_network_that_is_given_dreams_the_prompts_of_a_film(tmp_path: Path) -> None:

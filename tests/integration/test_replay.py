@@ -374,7 +374,7 @@ def test_a_network_that_was_refused_takes_nothing_earlier_with_it(tmp_path: Path
     then(2.0, network="", objective="faces")
     then(3.0, prompt="elephant")
     now[0] = 4.0
-    parameters.take_back("dreamnet-things", "", {})
+    parameters.take_back("dreamnet+dreamnet-things", "", {})
     then(5.0, network="dreamnet-birds")
     then(6.0, objective="scales")  # while it is loaded, in vain
     now[0] = 7.0

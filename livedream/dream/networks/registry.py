@@ -107,9 +107,21 @@ def shipped_networks() -> Mapping[str, NetworkSpec]:
 
 
 def motif_px(name: str) -> int:
-    """`NetworkSpec.motif_px` of a network by name, the usual one where nobody has said another."""
+    """`NetworkSpec.motif_px` of a network by name, the usual one where nobody has said another, and
+    of two in turns."""
     spec = shipped_networks().get(name)
     return spec.motif_px if spec else MOTIF_PX
+
+
+def in_turns(name: str) -> tuple[str, ...]:
+    """The networks that dream by this name: two take turns in ``dreamnet+googlenet``.
+
+    Raises NetworkError for more than two.
+    """
+    names = tuple(one.strip() for one in name.split("+"))
+    if len(names) > 2:
+        raise NetworkError(f"at most two networks dream in turns, A+B (got {name!r})")
+    return names
 
 
 def find_spec(name: str) -> NetworkSpec:
@@ -117,6 +129,8 @@ def find_spec(name: str) -> NetworkSpec:
     known = registry()
     if name in known:
         return known[name]
+    if len(in_turns(name)) > 1:
+        raise NetworkError(f"one network is meant here, not two in turns (got {name!r})")
     hint = closest(name, known) or "see 'livedream networks' for all of them"
     raise NetworkError(f"no network {name!r}; {hint}")
 

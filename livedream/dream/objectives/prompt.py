@@ -139,16 +139,16 @@ def dreamed(prompt: str, objective: str, own: str) -> str:
 
 
 def dreaming_network(network: str, prompt: str, weights: str = "") -> str:
-    """Who dreams by these settings: the network that is named; where none is and the user has no
-    weights of their own, the one for the prompt; empty for the default one."""
+    """Who dreams by these settings: the network that is named, or two in turns; where none is and
+    the user has no weights of their own, who dreams the prompt; empty for the default one."""
     return network if network or weights or not prompt.strip() else network_for(prompt)
 
 
 @lru_cache(maxsize=64)  # asked with every frame
 def network_for(prompt: str) -> str:
-    """The network in whose dreams words are recognised best; empty, which is the default one,
-    where the other lacks most of what one of them stands for or is not here, and for what is no
-    prompt."""
+    """Who dreams a prompt: two networks in turns, whose words strangers recognise better than those
+    of either; empty, which is the default one, where the other lacks most of what one of them
+    stands for or is not here, and for what is no prompt."""
     try:
         terms = parse_prompt(prompt).terms
         shipped = shipped_networks()
@@ -164,7 +164,7 @@ def network_for(prompt: str) -> str:
         )
     except (ObjectiveError, NetworkError):  # a prompt's is said where it is dreamed
         return ""
-    return WORDS_NETWORK if enough else ""
+    return f"{DEFAULT_NETWORK}+{WORDS_NETWORK}" if enough else ""
 
 
 def _words(text: str) -> list[_Word]:

@@ -29,7 +29,7 @@ export class Motifs {
   constructor(send, hello) {
     this.send = send; this.objective = this.had = this.prompt = ""; this.sent = new Sent(""); this.state = null; this.layer = null; this.first = 0; this.pictures = new Map(); this.faders = [];
     this.own = Object.fromEntries(hello.networks.map((one) => [one.name, one.objective]));
-    const automatic = { name: "", summary: "dreamnet, or dreamnet-things for a prompt of words that it draws better; weights of your own, if the show was started with some" };
+    const automatic = { name: "", summary: "dreamnet, or dreamnet+dreamnet-things in turns for a prompt of words that both know; weights of your own, if the show was started with some" };
     this.networks = make("div", { class: "row" }, ...[automatic, ...hello.networks].map(({ name, summary }) =>
       make("button", { class: "chip", "data-network": name, title: summary, onclick: () => send({ set: "network", value: name }) },
         name || "automatic", make("small", { hidden: true }, "dreams"))));

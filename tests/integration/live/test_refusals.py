@@ -242,7 +242,7 @@ def test_a_prompt_beside_a_preset_with_a_network_is_dreamed_by_its_own(home: Pat
     dream = SMALL.replace(prompt="elephant")
     with opened(dream, preset="wings", given=("prompt",)) as made:
         found = made.parameters.targets()
-        assert made.parameters.dreaming == "dreamnet-things"
+        assert made.parameters.dreaming == "dreamnet+dreamnet-things"
     assert [found[name] for name in DREAMED] == ["", "", "elephant"]
     assert found["strength"] != dream.strength  # the preset's
 

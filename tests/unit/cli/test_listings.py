@@ -126,7 +126,7 @@ def test_presets_and_programs_are_listed_with_what_is_broken(
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     found = {row[0]: row[1:] for row in rows}
     assert found["mine"] == ["dreamnet", "Fur", "yours"]
-    assert found["herd"][0] == "dreamnet-things"
+    assert found["herd"][0] == "dreamnet+dreamnet-things"
     assert found["live"][-1] == found["person"][-1] == "yours"
     assert found["plumage"][0] == "dreamnet-birds"
     assert found["plumage"][-1] == "built in"

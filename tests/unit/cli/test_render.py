@@ -13,7 +13,7 @@ def test_films_share_a_network_whatever_has_moved_the_one_before() -> None:
     jobs = [RenderJob(source=name, output=Path(name), settings=settings) for name in names]
     networks, timers = [], []
     for _, dreamer in with_dreamers(jobs):
-        asked = settings.replace(network="dreamnet-things")
+        asked = settings.replace(network="dreamnet+dreamnet-things")
         assert (dreamer.settings, dreamer.network_given) == (asked, False)
         networks.append(dreamer.network)
         timers.append(dreamer.timer)

@@ -244,13 +244,13 @@ def test_a_prompt_brings_the_network_that_draws_it_and_takes_it_away(
     half = parameters.snapshot(time.now + 1.0)
     assert half.previous is not None
     assert (half.previous.network, half.previous.objective) == ("", "eyes")
-    assert half.dream.network == parameters.dreaming == "dreamnet-things"
-    assert dreamed() == ("dreamnet-things", "eyes", "elephant")
+    assert half.dream.network == parameters.dreaming == "dreamnet+dreamnet-things"
+    assert dreamed() == ("dreamnet+dreamnet-things", "eyes", "elephant")
     assert parameters.target("network") == ""
     parameters.set("strength", 20.0)
     parameters.set("prompt", "monarch")
     assert parameters.snapshot().previous is None  # the same network: its objective glides
-    assert dreamed() == ("dreamnet-things", "eyes", "monarch")
+    assert dreamed() == ("dreamnet+dreamnet-things", "eyes", "monarch")
     parameters.set("objective", "faces")  # one of dreamnet's layers
     assert dreamed() == ("", "faces", "")
     parameters.set("prompt", "monarch")

@@ -117,5 +117,5 @@ def test_a_prompt_that_is_given_again_is_dreamed_by_its_network_throughout() -> 
     Playback(show, given, ("prompt", "strength")).check(0.0, 5.0)
     for time_s in (0.0, 1.1, 3.1, 9.0):
         now = playback.snapshot(time_s)
-        assert (now.dream.network, now.dream.prompt) == ("dreamnet-things", "elephant")
+        assert (now.dream.network, now.dream.prompt) == ("dreamnet+dreamnet-things", "elephant")
         assert (now.fading, now.dream.strength) == (None, 44.0)

@@ -105,6 +105,7 @@ CASES: list[dict[str, Any]] = [
     {"keep_colours": True, "spread": 0.0}, {"smoothing": 1.0, "laplacian": 2, "rise": 0.0},
     {"size": "source", "jitter": 0, "spread": 1.0}, {"where": "moving | rect(0.1,0.2,0.6,0.5)"},
     {"objective": "eyes@left + weave@!left & !dark"}, {"laplacian": 2},
+    {"network": "dreamnet-birds+dreamnet-insects"},
 ]  # fmt: skip
 
 

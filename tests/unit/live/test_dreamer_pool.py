@@ -92,7 +92,7 @@ def test_a_prompt_brings_its_network_where_weights_of_one_s_own_are_another_s(
     parameters, pool = LiveParameters(own), DreamerPool(Dreamer(own))
     for network, prompt, dreams in (
         ("dreamnet", "elephant", "dreamnet"),
-        ("", "elephant", "dreamnet-things"),
+        ("", "elephant", "dreamnet+dreamnet-things"),
         ("", "castle", ""),
         ("dreamnet", "castle", "dreamnet"),
     ):

@@ -61,7 +61,9 @@ def test_a_page_is_told_who_dreams_and_whether_that_was_named(tmp_path: Path, we
         state = handler.state()
         return tuple(state[name] for name in ("named", "network", "dreaming"))
 
-    alone, with_words = ("your weights",) * 2 if weights else ("dreamnet", "dreamnet-things")
+    alone, with_words = "dreamnet", "dreamnet+dreamnet-things"
+    if weights:
+        alone = with_words = "your weights"
     assert told() == ("", "dreamnet", alone)
     parameters.set("prompt", "elephant")
     assert told() == ("", "dreamnet", with_words)

@@ -20,6 +20,8 @@ from livedream.dream.objectives.prompt import (
 from livedream.dream.objectives.terms import LayerPart
 from livedream.dream.objectives.text import parse_objective
 
+BOTH = "dreamnet+dreamnet-things"
+
 
 @pytest.mark.parametrize(
     ("text", "objective"),
@@ -147,11 +149,11 @@ def test_a_word_that_no_class_has_is_the_layer_of_that_name() -> None:
 @pytest.mark.parametrize(
     ("prompt", "chosen"),
     [
-        ("elephants at the seashore", "dreamnet-things"),
-        ("monarch -dog, lion@left", "dreamnet-things"),
+        ("elephants at the seashore", BOTH),
+        ("monarch -dog, lion@left", BOTH),
         ("castle", ""),
         ("elephants and castles", ""),
-        ("bear", "dreamnet-things"),  # one of four
+        ("bear", BOTH),  # one of four
         ("boat", ""),  # two of nine
         ("dog", ""),  # six of 118
         ("elephants and dogs", ""),
@@ -160,7 +162,7 @@ def test_a_word_that_no_class_has_is_the_layer_of_that_name() -> None:
         (" ", ""),
     ],
 )
-def test_words_are_dreamed_by_the_network_that_draws_them_best(prompt: str, chosen: str) -> None:
+def test_words_that_two_networks_know_are_dreamed_by_both(prompt: str, chosen: str) -> None:
     assert dreaming_network("", prompt) == chosen
     assert dreaming_network("dreamnet", prompt) == "dreamnet"
     assert dreaming_network("", prompt, weights="own.safetensors") == ""
@@ -174,20 +176,20 @@ def test_a_prompts_network_is_found_once_and_without_the_users_folder(
 
     monkeypatch.setattr(registry, "own_networks", read)
     network_for.cache_clear()
-    assert [network_for("elephants and a lion") for _ in range(3)] == ["dreamnet-things"] * 3
+    assert [network_for("elephants and a lion") for _ in range(3)] == [BOTH] * 3
     assert network_for.cache_info().misses == 1
 
 
 def test_a_network_that_a_prompt_chose_goes_with_the_prompt() -> None:
     settings = DreamSettings(prompt="elephant", device="cpu", engine="torch")
     dreamer = Dreamer(settings)
-    assert (dreamer.network.name, dreamer.settings.network) == ("dreamnet-things",) * 2
+    assert (dreamer.network_name, dreamer.settings.network) == (BOTH, BOTH)
     loaded = dreamer.network
     dreamer.adopt(settings.replace(prompt="monarch"))
     assert dreamer.network is loaded
     for name in ("castle", ""):
         dreamer.adopt(settings.replace(prompt=name, objective="eyes"))
-        assert (dreamer.network.name, dreamer.settings.network) == ("dreamnet", "")
+        assert (dreamer.network_name, dreamer.settings.network) == ("dreamnet", "")
 
 
 def test_a_network_that_is_given_dreams_every_prompt_until_another_is_named() -> None:
@@ -203,7 +205,7 @@ def test_a_network_that_is_given_dreams_every_prompt_until_another_is_named() ->
     dreamer.adopt(settings.replace(network="dreamnet-birds", prompt="eagle"))
     assert dreamer.network.name == "dreamnet-birds"
     dreamer.adopt(settings.replace(prompt="elephant"))
-    assert dreamer.network.name == "dreamnet-things"
+    assert dreamer.network_name == BOTH
 
 
 def test_a_network_that_is_given_later_dreams_every_prompt_too() -> None:
