@@ -41,6 +41,7 @@ from livedream.dream.objectives.value import (
     Term,
     TextTarget,
 )
+from livedream.dream.turns import nothing_of
 from livedream.region.films import check_film, is_film
 from livedream.region.wanted import check_region
 
@@ -196,11 +197,9 @@ def check_objective(
         return [find_spec(name) for name in in_turns(network or DEFAULT_NETWORK)]
 
     def check(specs: Sequence[NetworkSpec | None], objective: Objective) -> None:
-        for number, spec in enumerate(specs):
-            _check_terms(
-                spec, objective, live=live, flow=flow, painted=painted,
-                files=files and number == 0, fetch=fetch,
-            )  # fmt: skip
+        _check_terms(
+            specs, objective, live=live, flow=flow, painted=painted, files=files, fetch=fetch
+        )
 
     known = specs(network)
     if text:
@@ -228,23 +227,42 @@ def objective_check(
 
 
 def _check_terms(
-    spec: NetworkSpec | None, objective: Objective, *, live: bool, flow: str, painted: bool,
-    files: bool, fetch: bool,
+    specs: Sequence[NetworkSpec | None], objective: Objective, *, live: bool, flow: str,
+    painted: bool, files: bool, fetch: bool,
 ) -> None:  # fmt: skip
+    """Of two networks in turns one has to have a term."""
     text, places = objective.located()
+    idle = [True] * len(specs)
     for term, place in zip(objective.terms, places, strict=True):
         try:
             guide = term.target.picture if isinstance(term.target, GuideTarget) else None
             if files and isinstance(guide, str):
                 _check_guide(guide, live=live)
-            if spec is not None:
-                if not spec.class_rows and _needs_rows(term):
-                    raise no_rows(spec.name)
-                _check_target(spec, term.target)
+            lacking = [_lacks(spec, term) for spec in specs]
+            if lacking[0] is not None and all(lacking):
+                raise lacking[0]
+            idle = [one and error is not None for one, error in zip(idle, lacking, strict=True)]
             if files and term.region is not None:
                 check_region(term.region, live=live, flow=flow, painted=painted, fetch=fetch)
         except (NetworkError, RegionError) as error:
             raise ObjectiveError(str(error), text=text, position=place) from error
+
+    for spec, nothing in zip(specs, idle, strict=True):
+        if spec is not None and nothing:
+            raise ObjectiveError(nothing_of(spec.name), text=text, position=places[0])
+
+
+def _lacks(spec: NetworkSpec | None, term: Term) -> NetworkError | None:
+    """Why a network cannot dream a term; None: it can, or only its file knows."""
+    if spec is None:
+        return None
+    try:
+        if not spec.class_rows and _needs_rows(term):
+            raise no_rows(spec.name)
+        _check_target(spec, term.target)
+    except NetworkError as error:
+        return error
+    return None
 
 
 def _check_guide(path: str, *, live: bool) -> None:

@@ -54,6 +54,7 @@ from livedream.dream.spread import over_pixels, shared_out
 from livedream.dream.state import FIRST_STEP_S, DreamState
 from livedream.dream.tint import tinted
 from livedream.dream.transfer import Transfers
+from livedream.dream.turns import Turns
 from livedream.flow import open_flow
 from livedream.flow.motion import MotionEstimator
 from livedream.region.planes import PlaneReader, Planes
@@ -121,8 +122,10 @@ class Dreamer:
     _sky: Clouds
     _guides: MovingGuides
     _settings: DreamSettings
+    _own: DreamSettings  # those of its own network, where two dream in turns
     network_given: bool = False  # to `Dreamer` or `adopt`, loaded
-    _beside: "Dreamer | None" = None  # of the other network, where two dream in turns
+    _turns: Turns | None = None  # where two networks dream in turns
+    _beside: "Dreamer | None" = None  # of the second
 
     def __init__(
         self,
@@ -664,15 +667,16 @@ class Dreamer:
         if loaded or _loaded_for(settings) != _loaded_for(self._settings):
             self._load(settings, network, objective, given=given)
         else:
-            wanted = None
-            own = self.network.default_objective
-            if (text := _dreamed(settings, own)) != _dreamed(self._settings, own):
+            own, *others = self._turns.settings(settings) if self._turns else (settings,)
+            default, wanted = self.network.default_objective, None
+            if (text := _dreamed(own, default)) != _dreamed(self._own, default):
                 wanted = parse_objective(text)
-            regions = self._wanted_of(settings, wanted.terms if wanted else self._terms)
-            if self.ascent.adopt(settings if given else self._alone(settings), wanted):
+            terms = (wanted or self.objective.objective).terms
+            regions = self._wanted_of(settings, (*terms, *self._terms_of(others)))
+            if self.ascent.adopt(own, wanted):
                 if self._beside is not None:
-                    self._beside = self._brought(settings)
-                self._settings, self._wanted = settings, regions
+                    self._beside.adopt(others[0])
+                self._settings, self._own, self._wanted = settings, own, regions
             else:
                 self._load(settings, self.network, None, given=given)
         for dreamer in self._everyone:
@@ -702,27 +706,28 @@ class Dreamer:
         given: whether the network is a caller's, and not the one that the settings name.
         """
         device = choose_device(settings.device)
-        alone = settings if given else self._alone(settings)
-        if alone is not settings and (objective or settings.weights):
-            raise SettingsError("network: two in turns have weights and objectives of their own")
-        network = network or network_of(alone)
+        turns = None if given else self._turns_of(settings)
+        own, *others = turns.settings(settings) if turns else (settings,)
+        if turns is not None:
+            network = turns.networks[0]
+        network = network or network_of(settings)
         wide = network.preprocessing.scale > 1
         dtype = choose_dtype(settings.precision, device, wide=wide)
-        wanted = _dreamed(settings, network.default_objective)
+        wanted = _dreamed(own, network.default_objective)
         with as_written(settings.prompt):
             objective = objective or bind(wanted, network)
         ascent = Ascent(
-            network, objective, alone, device, dtype, wait_for_compile=self._wait_for_compile
+            network, objective, own, device, dtype, wait_for_compile=self._wait_for_compile
         )
         guides = MovingGuides(network, ascent.spec.objective, self._pictures)
-        beside = None if alone is settings else self._brought(settings)
-        terms = *objective.objective.terms, *(beside._terms if beside else ())
+        beside = None if turns is None else self._brought(turns, *others)
+        terms = *objective.objective.terms, *(beside.objective.objective.terms if beside else ())
         self._wanted = self._wanted_of(settings, terms)
         self._guides = guides
         if hasattr(self, "ascent"):
             self._past_fallbacks = self.fallbacks - (beside.fallbacks if beside else 0)
-        self._beside = beside
-        self._settings, self.network_given = settings, given
+        self._turns, self._beside = turns, beside
+        self._settings, self._own, self.network_given = settings, own, given
         self.device, self.dtype = device, dtype
         self.transfers = Transfers(device)
         self._sky = Clouds()
@@ -733,22 +738,34 @@ class Dreamer:
             if (carried := getattr(self.state, name)) is not None:
                 setattr(self.state, name, carried.to(device))
 
-    @staticmethod
-    def _alone(settings: DreamSettings) -> DreamSettings:
-        """Of the first of two networks that dream in turns; the same of a single one."""
-        first, *more = in_turns(settings.network)
-        return settings.replace(network=first) if more else settings
-
-    def _brought(self, settings: DreamSettings) -> "Dreamer | None":
-        """The dreamer of the second network, with these settings; nothing is changed here."""
-        second = in_turns(settings.network)[1:]
-        if not second:
+    def _turns_of(self, settings: DreamSettings) -> Turns | None:
+        """Those that the settings' networks take, None: there is one."""
+        names = in_turns(settings.network)
+        if len(names) < 2:
             return None
-        own = settings.replace(network=second[0])
-        if self._beside is None or _loaded_for(own) != _loaded_for(self._beside.settings):
-            return Dreamer(own, wait_for_compile=self._wait_for_compile, pictures=self._pictures)
-        self._beside.adopt(own)
-        return self._beside
+        if settings.weights:
+            raise SettingsError("network: two in turns have their own weights; leave out weights")
+        if self._turns is not None and _loaded_for(settings) == _loaded_for(self._settings):
+            return self._turns
+        return Turns([network_of(settings.replace(network=name)) for name in names])
+
+    def _brought(self, turns: Turns, settings: DreamSettings) -> "Dreamer":
+        """The dreamer of the second network, by these settings of its own."""
+        if self._beside is not None and turns is self._turns:
+            self._beside.adopt(settings)
+            return self._beside
+        return Dreamer(
+            settings, turns.networks[1],
+            wait_for_compile=self._wait_for_compile, pictures=self._pictures,
+        )  # fmt: skip
+
+    def _terms_of(self, others: Sequence[DreamSettings]) -> tuple[Term, ...]:
+        """What the second network is to dream, if there is one."""
+        if self._beside is None:
+            return ()
+        (settings,) = others
+        own = self._beside.network.default_objective
+        return parse_objective(_dreamed(settings, own)).terms
 
 
 def _dreamed(settings: DreamSettings, own: str) -> str:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from livedream.capture.sky import Sky
+from livedream.control.catalogue import check_objective
 from livedream.core.errors import LivedreamError, NetworkError, ObjectiveError, SettingsError
 from livedream.core.frame import Frame
 from livedream.core.settings import DreamSettings
@@ -132,8 +132,48 @@ def test_where_one_network_is_meant_two_are_refused() -> None:
         find_spec(BOTH)
     assert network_of(SETTINGS.replace(network="", prompt="lion")).name == "dreamnet"
     weights = str(models_folder() / "dreamnet.safetensors")
-    with pytest.raises(SettingsError, match="two in turns have weights and objectives of their"):
+    with pytest.raises(SettingsError, match="two in turns have their own weights"):
         Dreamer(SETTINGS.replace(weights=weights))
-    with pytest.raises(ObjectiveError, match="no layer 'wings' in dreamnet-birds"):
-        Dreamer(SETTINGS.replace(objective="wings"))
-    assert Path(weights).is_file()
+
+
+def test_each_dreams_of_an_objective_what_it_has() -> None:
+    """Two worlds: one of either network."""
+    text = "plumage@left + 2*wings@!left + 0.5*creatures"
+    both = Dreamer(SETTINGS.replace(objective=text))
+    found = [str(ascent.spec.objective.objective) for ascent in both.ascents]
+    assert found == ["plumage@left + 0.5*creatures", "2*wings@!left + 0.5*creatures"]
+    kept = both.ascents
+    both.adopt(SETTINGS.replace(objective="plumage@left + wings@!left + creatures"))
+    assert both.ascents == kept  # only weights have changed
+    weights = [ascent.spec.objective.weights.tolist() for ascent in kept]
+    assert weights == [[1, 1], [1, 1]]
+    frame = next(frames_of(1))
+    planes = both.regions(frame.rgb, None, 0.1, 1.0)
+    assert planes is not None and len(planes.terms) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong", "where"),
+    [
+        ({"objective": "plumage + nosuch + wings"}, "no layer 'nosuch' in dreamnet-birds", 10),
+        ({"prompt": "eagle, nosuchthing"}, "no word 'nosuchthing'", 7),
+        ({"objective": "wings"}, "dreamnet-birds has nothing of it to dream in its turn", 0),
+        ({"prompt": "eagle"}, "dreamnet-insects has nothing of it to dream in its turn", 0),
+    ],
+)
+def test_what_neither_has_is_refused_where_it_was_said(
+    settings: dict[str, str], wrong: str, where: int
+) -> None:
+    with pytest.raises(ObjectiveError, match=wrong) as by_dreamer:
+        Dreamer(SETTINGS.replace(**settings))
+    with pytest.raises(ObjectiveError, match=wrong) as by_catalogue:
+        check_objective(BOTH, settings.get("objective", ""), settings.get("prompt", ""))
+    for found in (by_dreamer, by_catalogue):
+        assert found.value.position == where
+
+
+def test_a_prompt_of_words_that_one_or_the_other_knows() -> None:
+    both = Dreamer(SETTINGS.replace(prompt="eagle, monarch"))
+    found = [str(ascent.spec.objective.objective) for ascent in both.ascents]
+    assert found == ["kind:eagle", "kind:monarch"]
+    check_objective(BOTH, "", "eagle, monarch")
