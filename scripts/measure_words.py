@@ -91,6 +91,11 @@ def arguments_of() -> argparse.Namespace:
     add("--weights", type=Path, help="a file instead")
     add("--judge", type=Path, action="append", default=[], help="weights; repeatable")
     add("--objective", default="class:{}", help="{} is the class's number")
+    add(
+        "--prompt",
+        action="store_true",
+        help="dream the class's name as a prompt instead, by whoever dreams it",
+    )
     add("--count", type=int, default=20)
     add("--seed", type=int, default=3)
     add("--size", type=int, default=256, help="side of the dreams in pixels")
@@ -119,9 +124,13 @@ def main() -> None:
         settings = settings.replace(strength=asked.strength)
     dreams = []
     for seed, (number, imagenet) in enumerate(classes.items()):
-        objective = asked.objective.format(number)
-        named = {"objective": objective, "network": asked.network or ""}
-        dreamer = Dreamer(settings.replace(**named, seed=1), network)
+        if asked.prompt:
+            word = network.classes[number].split(",")[0]
+            dreamer = Dreamer(settings.replace(prompt=f'"{word}"', seed=1))
+        else:
+            objective = asked.objective.format(number)
+            named = {"objective": objective, "network": asked.network or ""}
+            dreamer = Dreamer(settings.replace(**named, seed=1), network)
         noise = soft_noise(asked.size, asked.size, seed, palette_of([[imagenet]]))
         if asked.film:
             dreams.append(film_end(dreamer, noise, asked.film))
