@@ -69,15 +69,14 @@ def test_each_preset_has_its_pictures(tmp_path: Path) -> None:
 
 
 def test_objectives_of_presets_bind_to_their_networks(tmp_path: Path) -> None:
-    from livedream.dream.networks.network import load_network
-    from livedream.dream.objectives.binding import bind
-    from livedream.dream.objectives.text import parse_objective
+    from livedream.dream.dreamer import Dreamer
 
-    networks = {}
-    for preset in Presets(tmp_path):
-        name = preset.values.get("network", "dreamnet")
-        network = networks.setdefault(name, load_network(name))
-        bind(parse_objective(preset.values.get("objective") or network.default_objective), network)
+    plain = DreamSettings(device="cpu", engine="torch")
+    dreamer = Dreamer(plain)
+    for preset in sorted(Presets(tmp_path), key=lambda one: str(one.values.get("network"))):
+        named = {name: preset.values.get(name, "") for name in ("network", "objective", "prompt")}
+        dreamer.adopt(plain.replace(**named))
+        assert dreamer.network_name == (named["network"] or "dreamnet")
 
 
 @pytest.mark.parametrize(
