@@ -17,7 +17,7 @@ Messages are JSON objects with one of these entries:
 A NAME that begins with `wall/` is that of a setting or action of the window: `wall_control`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ from livedream.core.errors import SettingsError
 from livedream.core.grade import MOMENTS
 from livedream.core.parameters import Parameter, as_number
 from livedream.core.user_folders import toml_files
-from livedream.dream.networks.registry import DEFAULT_NETWORK
+from livedream.dream.networks.registry import DEFAULT_NETWORK, in_turns
 from livedream.present.live.wall_control import ACTIONS as WALL_ACTIONS
 from livedream.present.live.wall_control import ROOT, WallControl
 from livedream.present.live.wall_control import SETTINGS as WALL_SETTINGS
@@ -202,7 +202,6 @@ class MessageHandler:
         program, queued = show.running_program, show.queued
         named = self.parameters.target("network")
         network = named or DEFAULT_NETWORK
-        card = self.catalogue.find(network)
         programs, broken = list_programs()
         return {
             "preset": show.preset_name,
@@ -228,10 +227,19 @@ class MessageHandler:
             "named": named,  # empty: nobody has named one
             "network": network,  # whose layers are offered
             "dreaming": self._shown(self.parameters.dreaming),
-            "mark": card.mark if card else "",
             "masks": [str(Leaf("mask", (str(path),))) for path in kept_files()],
-            "layers": [asdict(one) for one in self.catalogue.layers(network)],
+            "layers": list(self._layers(network)),
         }  # fmt: skip
+
+    def _layers(self, network: str) -> Iterator[dict[str, Any]]:
+        """Of a network, or of two in turns those that either has."""
+        names = set()
+        for one in in_turns(network):
+            card = self.catalogue.find(one)
+            for layer in self.catalogue.layers(one):
+                if layer.name not in names:
+                    names.add(layer.name)
+                    yield {**asdict(layer), "network": one, "mark": card.mark if card else ""}
 
     def _network_of(self, preset: Preset) -> str:
         """The network that dreams a preset."""

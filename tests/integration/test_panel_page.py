@@ -234,7 +234,7 @@ def test_a_network_is_named_and_left_to_the_prompt_again(browser: Browser, stage
     )
     page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet'")
     stage.parameters.set("prompt", "elephant")
-    page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet-things'")
+    page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet,dreamnet-things'")
     page.click("#page-motifs [data-network=dreamnet]")
     page.wait(f"{pressed} === 'dreamnet' && {dreams} === ''")
     assert stage.parameters.target("network") == "dreamnet"
@@ -242,6 +242,26 @@ def test_a_network_is_named_and_left_to_the_prompt_again(browser: Browser, stage
     page.wait(f"{pressed} === 'automatic' && {dreams} === 'dreamnet'")
     assert stage.parameters.target("network") == ""
     assert page.faults == []
+
+
+def test_two_networks_are_put_in_turns_and_one_is_taken_out_again(
+    browser: Browser, stage: Stage
+) -> None:
+    page = laptop(browser, stage)
+    turn(page, "motifs")
+    page.click("#page-motifs [data-network=dreamnet-birds]")
+    beside = "[...document.querySelectorAll('#page-motifs .row.after .chip')]"
+    found = f"{beside}.find((chip) => chip.innerText === '%s')"
+    page.wait("!document.querySelector('#page-motifs .row.after').hidden")
+    page.evaluate(f"({found % 'dreamnet-insects'}).click()")
+    page.wait("!!document.querySelector('#page-motifs [data-target=wings]')")
+    assert stage.parameters.target("network") == "dreamnet-birds+dreamnet-insects"
+    assert page.evaluate("!!document.querySelector('#page-motifs [data-target=plumage]')")
+    if "LIVEDREAM_SCREENSHOTS" in os.environ:
+        page.screenshot(Path(os.environ["LIVEDREAM_SCREENSHOTS"]) / "laptop-in-turns.png")
+    page.evaluate(f"({found % 'none'}).click()")
+    page.wait("!document.querySelector('#page-motifs [data-target=wings]')")
+    assert stage.parameters.target("network") == "dreamnet-birds"
 
 
 def test_a_prompt_and_what_is_no_sum_of_layers_are_told_apart(

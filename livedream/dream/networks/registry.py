@@ -116,10 +116,10 @@ def motif_px(name: str) -> int:
 def in_turns(name: str) -> tuple[str, ...]:
     """The networks that dream by this name: two take turns in ``dreamnet+googlenet``.
 
-    Raises NetworkError for more than two.
+    Raises NetworkError for more than two, and where one has no name.
     """
     names = tuple(one.strip() for one in name.split("+"))
-    if len(names) > 2:
+    if len(names) > 2 or (len(names) > 1 and not all(names)):
         raise NetworkError(f"at most two networks dream in turns, A+B (got {name!r})")
     return names
 

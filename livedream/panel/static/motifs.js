@@ -33,6 +33,7 @@ export class Motifs {
     this.networks = make("div", { class: "row" }, ...[automatic, ...hello.networks].map(({ name, summary }) =>
       make("button", { class: "chip", "data-network": name, title: summary, onclick: () => send({ set: "network", value: name }) },
         name || "automatic", make("small", { hidden: true }, "dreams"))));
+    this.beside = make("div", { class: "row after" });
     this.mix = make("div", { class: "faders" });
     this.text = make("input", { class: "field", type: "text", spellcheck: "false", autocapitalize: "off", "aria-label": "objective as text" });
     this.text.addEventListener("change", () => { this.why.show(""); this.set(this.text.value); });
@@ -41,7 +42,7 @@ export class Motifs {
     this.layers = make("div", { class: "cards" });
     this.channels = make("div", {});
     this.node = make("div", { class: "page" },
-      make("section", {}, make("h2", {}, "Network"), this.networks),
+      make("section", {}, make("h2", {}, "Network"), this.networks, this.beside),
       make("section", {}, make("h2", {}, "Objective"), this.mix, make("div", { class: "row after" }, this.text), this.why.node),
       make("section", {}, make("h2", {}, "Layers"), this.layers), this.channels);
   }
@@ -83,8 +84,8 @@ export class Motifs {
   }
 
   // Empty, and turning, until it is drawn; the server says when.
-  picture(motif) {
-    const image = make("img", { alt: "", loading: "lazy", src: `/motif/${motif}.jpg?${this.state.mark}` });
+  picture(motif, mark) {
+    const image = make("img", { alt: "", loading: "lazy", src: `/motif/${motif}.jpg?${mark}` });
     const frame = make("div", { class: "blank drawing" }, image);
     image.addEventListener("load", () => frame.classList.remove("drawing"));
     this.pictures.set(motif, image);
@@ -94,23 +95,28 @@ export class Motifs {
   restate(state) {
     const same = this.state && this.state.network === state.network && this.state.layers.length === state.layers.length;
     this.state = state;
+    const [first, second = ""] = state.named.split("+"), dreaming = state.dreaming.split("+");
     for (const chip of this.networks.children) {
       const { network } = chip.dataset;
-      chip.setAttribute("aria-pressed", String(network === state.named));
-      chip.querySelector("small").hidden = network !== state.dreaming || network === state.named;
+      chip.setAttribute("aria-pressed", String(network === first));
+      chip.querySelector("small").hidden = !dreaming.includes(network) || network === first || network === second;
     }
+    const others = Object.keys(this.own).filter((name) => name !== first);
+    this.beside.hidden = !(first in this.own);
+    this.beside.replaceChildren(make("span", { class: "place" }, "in turns with"), ...["", ...others].map((name) =>
+      make("button", { class: "chip", "aria-pressed": String(name === second), onclick: () => this.send({ set: "network", value: name ? `${first}+${name}` : first }) }, name || "none")));
     if (same) { if (this.prompt) this.drawMix(); return; }
     this.layer = null; this.pictures.clear();
-    this.layers.replaceChildren(...state.layers.map((layer) => this.card(layer.name, layer.note, `${state.network}/${layer.name}`,
+    this.layers.replaceChildren(...state.layers.map((layer) => this.card(layer.name, layer.note, layer, layer.name,
       make("button", { class: "open", type: "button", onclick: () => this.open(layer) }, `${layer.channels} channels`))));
     this.channels.replaceChildren();
     this.drawMix();
   }
 
-  card(target, note, motif, more = null) {
+  card(target, note, { network, mark }, motif, more = null) {
     return make("div", { class: "card motif", "data-target": target },
       make("button", { class: "pick", type: "button", "aria-label": `dream ${target}`, onclick: () => this.set(target) },
-        this.picture(motif), make("div", { class: "title" }, target, note ? make("small", {}, note) : "")),
+        this.picture(`${network}/${motif}`, mark), make("div", { class: "title" }, target, note ? make("small", {}, note) : "")),
       make("button", { class: "corner", type: "button", "aria-label": `add ${target} to the dream`, title: "add to the dream", onclick: () => this.add(target) }, "+"), more);
   }
 
@@ -126,7 +132,7 @@ export class Motifs {
     const last = Math.min(layer.channels, first + PAGE);
     const cards = [];
     for (let number = first; number < last; number++) {
-      cards.push(this.card(`${layer.name}:${number}`, "", `${this.state.network}/${layer.name}:${number}`));
+      cards.push(this.card(`${layer.name}:${number}`, "", layer, `${layer.name}:${number}`));
     }
     const turn = (to, text) => make("button", { class: "chip", disabled: to < 0 || to >= layer.channels, onclick: () => this.open(layer, to) }, text);
     const page = `${first / PAGE + 1} of ${Math.ceil(layer.channels / PAGE)}`;

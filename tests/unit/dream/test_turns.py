@@ -128,6 +128,8 @@ def test_where_one_network_is_meant_two_are_refused() -> None:
     for one in (find_spec, in_turns, lambda name: network_of(SETTINGS.replace(network=name))):
         with pytest.raises(NetworkError, match=r"at most two networks dream in turns, A\+B"):
             one("a+b+c")
+        with pytest.raises(NetworkError, match=r"at most two networks dream in turns, A\+B"):
+            one("dreamnet+")
     with pytest.raises(NetworkError, match="one network is meant here, not two in turns"):
         find_spec(BOTH)
     assert network_of(SETTINGS.replace(network="", prompt="lion")).name == "dreamnet"

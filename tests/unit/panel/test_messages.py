@@ -105,3 +105,14 @@ def test_a_loop_that_hangs_has_failed(frames: int, silent_s: float, word: str) -
     found = health(asdict(status), {}, 100.0 + silent_s)
     hangs = ("no picture for 60 s",) if word == "failed" else ()
     assert (found["state"], found["notes"]) == (word, ("a note", *hangs))
+
+
+def test_of_two_networks_in_turns_all_layers_are_offered_each_with_its_pictures() -> None:
+    parameters = LiveParameters(DreamSettings(network="dreamnet-birds+dreamnet-insects"))
+    handler = MessageHandler(parameters, Show(parameters), Catalogue())
+    layers = handler.state()["layers"]
+    names = [one["name"] for one in layers]
+    assert len(set(names)) == len(names)
+    networks = {one["name"]: one["network"] for one in layers}
+    assert (networks["plumage"], networks["wings"]) == ("dreamnet-birds", "dreamnet-insects")
+    assert len({one["mark"] for one in layers}) == 2
