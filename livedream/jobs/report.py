@@ -13,7 +13,7 @@ from livedream.core.frame import Picture
 from livedream.core.prefetch import AsyncWriter
 from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dream, Dreamer
-from livedream.dream.networks.registry import DEFAULT_NETWORK
+from livedream.dream.networks.registry import DEFAULT_NETWORK, in_turns
 from livedream.dream.objectives.prompt import dreamed
 
 
@@ -52,7 +52,7 @@ class RenderReport:
         network, own = dreamer.network_name, dreamer.own_objective
         if begins.network != dreamer.settings.network:
             network = begins.network or DEFAULT_NETWORK
-            own = own_objective(network)
+            own = " / ".join(own_objective(name) for name in in_turns(network))
         return cls(
             source, str(output), width, height, device=str(dreamer.device),
             precision=precision_name(dreamer.dtype), network=network,

@@ -16,6 +16,7 @@ from livedream.core.settings import DreamSettings
 from livedream.dream.dreamer import Dreamer, network_of
 from livedream.dream.networks.registry import find_spec, in_turns, models_folder
 from livedream.jobs.image import dreamed
+from livedream.jobs.report import RenderReport
 
 BIRDS, INSECTS = "dreamnet-birds", "dreamnet-insects"
 BOTH = f"{BIRDS}+{INSECTS}"
@@ -112,6 +113,9 @@ def test_each_dreams_its_own_where_nothing_is_named() -> None:
     found = [ascent.spec.objective.objective for ascent in both.ascents]
     assert found == [dreamer.objective.objective for dreamer in own]
     assert both.own_objective == " / ".join(one.network.default_objective for one in own)
+    for dreamer in (both, own[0]):  # as a preset brings them to a film
+        report = RenderReport.of("a", Path("b"), dreamer, 64, 48, begins=SETTINGS)
+        assert (report.network, report.objective) == (BOTH, both.own_objective)
 
 
 def test_a_prompt_is_dreamed_by_two_whose_motifs_are_as_large_as_asked() -> None:
